@@ -1,0 +1,14 @@
+-- A gateway is alive; and the time to clear up. KEYS: clock, heartbeat. No further arguments.
+local now, high = clock()
+sweep(now, SWEEP_BEAT)
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now), 'LIMIT', 0, SWEEP_BEAT)) do
+  local readable, hold = pcall(hold_of, id)
+  if readable and hold and not hold.open then
+    pcall(forget_repeat, hold)
+    redis.call('DEL', T .. 'h:' .. id)
+  end
+  redis.call('ZREM', T .. 'forget', id)
+end
+redis.call('SET', KEYS[2], text(now), 'PX', text(KEY_STAYS + HEARD))
+tick(now, high)
+return 'heard'

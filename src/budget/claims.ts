@@ -1,0 +1,52 @@
+// The names under which a purchase is claimed in the store. They are keyed hashes, so that the store never holds an
+// agent's key, a request or a payment's name, and so that odd characters never shape a store key.
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import type { PurchaseClaim } from '../domain/hold.ts';
+
+/** The claims of one hold; each is 43 characters of base64url. */
+export interface ClaimNames {
+  /** (subject, Idempotency-Key), or null without a key. */
+  readonly key: string | null;
+  /** (subject, fingerprint): what a repeat without a key is known by, and what a repeat with one is compared with. */
+  readonly repeat: string;
+  /** (service, challenge id). */
+  readonly challenge: string;
+  /** The payment's name on its rail. */
+  readonly identity: string;
+  /** (subject, service): what unsettled purchases are counted under. */
+  readonly pair: string;
+}
+
+/** Makes the names under one key (HMAC-SHA256). All gateways of one store must use the same key. */
+export class ClaimHasher {
+  readonly #key: KeyObject;
+
+  /** `key` is 32 bytes; throws RangeError when it is not. */
+  constructor(key: Uint8Array) {
+    if (key.length !== 32) throw new RangeError('the shared key has 32 bytes');
+    this.#key = createSecretKey(key);
+  }
+
+  /** The two names a repeat is found by. */
+  purchase(claim: PurchaseClaim): Pick<ClaimNames, 'key' | 'repeat'> {
+    return {
+      key: claim.key === null ? null : this.#name('key', claim.subject, claim.key),
+      repeat: this.#name('repeat', claim.subject, claim.fingerprint),
+    };
+  }
+
+  /** All names of a hold. */
+  hold(claim: PurchaseClaim, service: string, challengeId: string, railIdentity: string): ClaimNames {
+    return {
+      ...this.purchase(claim),
+      challenge: this.#name('challenge', service, challengeId),
+      identity: this.#name('identity', railIdentity),
+      pair: this.#name('pair', claim.subject, service),
+    };
+  }
+
+  #name(...parts: readonly string[]): string {
+    // JSON keeps the parts apart, and escapes lone surrogates instead of replacing them all by the same character.
+    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('base64url');
+  }
+}

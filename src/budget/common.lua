@@ -1,0 +1,96 @@
+-- What every step begins with: strict reading, the store's clock, holds and counters. Nothing here writes. A script
+-- does not roll back, so each step reads and checks all it needs before its first write. Constants stand before it.
+local T, GATEWAY, WINDOW = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local MAX = 9007199254740991
+
+local function poisoned(where) error('POISONED ' .. where, 0) end
+
+-- A whole number from 0 to 2^53-1 in its one decimal form; tonumber alone takes nan, 0x10, 1e3 and blanks.
+local function whole(text, where)
+  if type(text) ~= 'string' or #text > 16 or not string.find(text, '^%d+$') then poisoned(where) end
+  if #text > 1 and string.byte(text) == 48 then poisoned(where) end
+  local number = tonumber(text)
+  if number > MAX then poisoned(where) end
+  return number
+end
+
+-- `..` would write 10^14 as 1e+14.
+local function text(number) return string.format('%.0f', number) end
+
+-- The store's time in ms. It never steps back, and when it is far from the gateway's the step does nothing.
+local function clock()
+  local time = redis.call('TIME')
+  local raw = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  local kept = redis.call('GET', T .. 'clock')
+  local high = kept and whole(kept, 'clock') or 0
+  local now = math.max(raw, high)
+  if not (math.abs(raw - GATEWAY) <= SKEW and math.abs(now - GATEWAY) <= SKEW) then
+    error('SKEW the clocks of the budget store and of this gateway are more than 60 s apart', 0)
+  end
+  return now, high
+end
+
+-- The first write of a step; SET is refused out of memory, and then nothing was written.
+local function tick(now, high)
+  if now > high then redis.call('SET', T .. 'clock', text(now)) end
+end
+
+local TIMES = { 'until', 'heldAt', 'lease', 'exposedAt', 'runsUntil', 'closedAt', 'endedAt' }
+local STATES = { held = true, exposed = true, settled = true, voided = true }
+
+-- A hold with its numbers as numbers, or nil.
+local function hold_of(id)
+  local key = T .. 'h:' .. id
+  local flat = redis.call('HGETALL', key)
+  if #flat == 0 then return nil end
+  local hold = { id = id }
+  for i = 1, #flat, 2 do hold[flat[i]] = flat[i + 1] end
+  if not STATES[hold.state] then poisoned(key) end
+  hold.micros = whole(hold.micros, key)
+  hold.n = whole(hold.n, key)
+  hold.key = hold.key or ''
+  for _, field in ipairs(TIMES) do hold[field] = hold[field] and whole(hold[field], key) or 0 end
+  hold.open = hold.state == 'held' or hold.state == 'exposed'
+  return hold
+end
+
+local function lapsed(hold, now) return hold.state == 'held' and hold.lease <= now end
+
+-- Is a gateway's run alive, and when was it last heard of?
+local function heard(run, now)
+  local at = redis.call('GET', T .. 'b:' .. run)
+  if not at then return false, 0 end
+  at = whole(at, 'b:' .. run)
+  return now - at < HEARD, at
+end
+
+-- Is the request that made it still under way?
+local function running(hold, now)
+  if hold.state == 'held' then return hold.lease > now end
+  if hold.state == 'voided' or hold.closedAt > 0 then return false end
+  return now < hold.runsUntil and (heard(hold.run, now))
+end
+
+local function purchase_of(hold, name, now)
+  return {
+    'repeat', hold.id, hold.exchange, hold.state, running(hold, now) and '1' or '0',
+    hold.repeatName == name and '1' or '0', text(hold.micros), text(hold['until']), hold.ending or '',
+  }
+end
+
+-- One window's counters of a line, or nil when it has none; half of them is not a state we write.
+local function counters(key, start)
+  local found = redis.call('HMGET', key, start .. ':s', start .. ':h', start .. ':n')
+  if not found[1] and not found[2] and not found[3] then return nil end
+  return { s = whole(found[1], key), h = whole(found[2], key), n = whole(found[3], key) }
+end
+
+-- The stop that forbids a payment, the widest first.
+local function stop_of(agent, service, wallet)
+  local names = { 'all:*', 'agent:' .. agent, 'service:' .. service, 'wallet:' .. wallet }
+  local found = redis.call('HMGET', T .. 'stop', unpack(names))
+  for i = 1, 4 do
+    if found[i] then return { 'stopped', names[i], found[i] } end
+  end
+  return nil
+end

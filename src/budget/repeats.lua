@@ -1,0 +1,41 @@
+-- The purchase that an equal request without a key stands for (contract section 5, "Retries never pay twice").
+
+local function stands(hold, now)
+  if hold.state == 'exposed' then return true end
+  local since = hold.closedAt
+  if since == 0 then
+    local alive, at = heard(hold.run, now)
+    if alive then return true end
+    since = at
+  end
+  return now < math.max(hold.endedAt, since) + WINDOW
+end
+
+-- The oldest of a set that still stands; drops those it passes.
+local function oldest(key, now)
+  while true do
+    local first = redis.call('ZRANGE', key, 0, 0)[1]
+    if not first then return nil end
+    local hold = hold_of(first)
+    if hold and stands(hold, now) then return hold end
+    redis.call('ZREM', key, first)
+  end
+end
+
+local function earlier(a, b)
+  if not b or a.exposedAt ~= b.exposedAt then return not b or a.exposedAt < b.exposedAt end
+  return a.id < b.id
+end
+
+local function find_repeat(name, says_retry, now)
+  local best = oldest(repeats(name, 'gone'), now)
+  for _, one in ipairs(redis.call('SMEMBERS', repeats(name, 'runs'))) do
+    local live = oldest(repeats(name, 'live:' .. one), now)
+    local gone = live and (says_retry or now >= live.runsUntil or not heard(one, now))
+    if gone and earlier(live, best) then best = live end
+  end
+  if best or not says_retry then return best end
+  local held = redis.call('ZRANGEBYSCORE', repeats(name, 'held'), '(' .. text(now), '+inf', 'LIMIT', 0, 1)[1]
+  return held and hold_of(held)
+end
+

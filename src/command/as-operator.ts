@@ -1,0 +1,56 @@
+// What every operator's command has in common: the configuration says where the gateway is and which token is shown; what
+// fails is one line on standard error and exit code 1.
+import type { Config } from '../config/config.ts';
+import type { Io } from './io.ts';
+import { type GatewayPlace, type OperatorClient, OrderFailed, openOperatorClient } from './operator-client.ts';
+import { readConfig } from './read-config.ts';
+import { visible } from './table.ts';
+
+/** What every operator's command takes. */
+export interface OrderOptions {
+  /** The configuration file. */
+  readonly config: string;
+  readonly json: boolean;
+}
+
+/** Runs a command's work with the running gateway, or on the state when none runs; resolves with the exit code. */
+export async function asOperator(
+  options: OrderOptions,
+  io: Io,
+  work: (operator: OperatorClient) => Promise<number>,
+): Promise<number> {
+  const config = readConfig(options.config, io, 'skip');
+  const place = config && placeOf(config, options, io);
+  if (!place) return 1;
+  let operator: OperatorClient | undefined;
+  try {
+    operator = await openOperatorClient(place, () => openState(options, io));
+    return await work(operator);
+  } catch (error) {
+    const lines = (error instanceof Error ? error.message : 'an unexpected error').split('\n');
+    io.err(`purser: ${lines.map(visible).join('\n')}\n`);
+    return 1;
+  } finally {
+    await operator?.close();
+  }
+}
+
+/** Only with TLS is the configuration read a second time, with its secrets: the certificate is among them. */
+function placeOf(config: Config, options: OrderOptions, io: Io): GatewayPlace | undefined {
+  const full = config.listen.tls ? readConfig(options.config, io, 'read') : config;
+  return (
+    full && {
+      ...full.listen.operators,
+      stateDir: full.state.dir,
+      cert: full.listen.tls?.cert ?? null,
+      token: io.env.PURSER_OPERATOR_TOKEN,
+    }
+  );
+}
+
+async function openState(options: OrderOptions, io: Io) {
+  const config = readConfig(options.config, io, 'read');
+  if (!config) throw new OrderFailed('No gateway runs, and the configuration cannot be used to open its state.');
+  const { openOffline } = await import('../gateway.ts');
+  return openOffline(config);
+}

@@ -1,0 +1,76 @@
+// `purser holds list` and `purser holds resolve`: the holds that are open, and what a person knows of the uncertain ones.
+import type { HoldView } from '../operators/views.ts';
+import { asOperator, type OrderOptions } from './as-operator.ts';
+import type { Io } from './io.ts';
+import { type OperatorClient, OrderFailed } from './operator-client.ts';
+import { table, visible } from './table.ts';
+
+/** What `holds resolve` was told: one hold, or all uncertain ones of a service placed before an instant. */
+export interface ResolveOptions extends OrderOptions {
+  readonly as: 'settled' | 'voided';
+  readonly because: string;
+  readonly which: { readonly hold: string } | { readonly service: string; readonly beforeMs: number };
+}
+
+/** Prints open and uncertain holds with their evidence, oldest first. */
+export function listHolds(options: OrderOptions, io: Io): Promise<number> {
+  return asOperator(options, io, async (operator) => {
+    const holds = await operator.holds();
+    if (options.json) io.out(`${visible(JSON.stringify({ holds }))}\n`);
+    else if (holds.length === 0) io.out('No hold is open.\n');
+    else io.out(table(holds.map(row), HEADER));
+    return 0;
+  });
+}
+
+/** Resolves one hold or many; exit code 1 when any of them was refused, and when none matched. */
+export function resolveHolds(options: ResolveOptions, io: Io): Promise<number> {
+  return asOperator(options, io, async (operator) => {
+    const holds = await chosen(operator, options.which);
+    if (holds.length === 0) throw new OrderFailed('No uncertain hold matches. See "purser holds list".');
+    const results = [];
+    for (const hold of holds) results.push(await resolveOne(operator, hold, options));
+    if (options.json) io.out(`${visible(JSON.stringify({ results }))}\n`);
+    else
+      io.out(
+        table(
+          results.map((result) => [visible(result.hold), result.outcome, visible(result.detail)]),
+          RESULTS,
+        ),
+      );
+    return results.every(({ outcome }) => outcome !== 'refused') ? 0 : 1;
+  });
+}
+
+async function chosen(operator: OperatorClient, which: ResolveOptions['which']): Promise<string[]> {
+  if ('hold' in which) return [which.hold];
+  const holds = await operator.holds();
+  return holds
+    .filter((hold) => hold.state === 'uncertain' && hold.service === which.service)
+    .filter((hold) => Date.parse(hold.heldAt) < which.beforeMs)
+    .map((hold) => hold.id);
+}
+
+async function resolveOne(operator: OperatorClient, hold: string, { as, because }: ResolveOptions) {
+  try {
+    const { receipt } = await operator.resolve(hold, { as, because });
+    return { hold, outcome: as, detail: `receipt ${receipt}` };
+  } catch (error) {
+    if (!(error instanceof OrderFailed)) throw error;
+    return { hold, outcome: 'refused' as const, detail: error.message };
+  }
+}
+
+const HEADER = ['hold', 'state', 'agent', 'service', 'wallet', 'amount', 'held at', 'redeemable until', 'evidence'];
+const RESULTS = ['hold', 'outcome', 'detail'];
+
+function row(hold: HoldView): string[] {
+  const names = [hold.id, hold.state, hold.agent, hold.service, hold.wallet].map(visible);
+  return [...names, hold.amount, hold.heldAt, hold.redeemableUntil, visible(evidence(hold))];
+}
+
+function evidence({ state, ending }: HoldView): string {
+  if (!ending) return state === 'uncertain' ? 'its request was lost' : 'its request is under way';
+  const status = ending.upstreamStatus === null ? 'no answer' : `answered ${ending.upstreamStatus}`;
+  return `${ending.code ?? 'relayed'}, ${status}, receipt ${ending.receipt}`;
+}

@@ -1,0 +1,237 @@
+// How a command gives an operator's orders: over the running gateway's operators' port, or, when nothing listens there, on
+// the state itself. It must never touch a state that a silent process holds.
+import { Agent, type Dispatcher, request } from 'undici';
+import { z } from 'zod';
+import type { Clock } from '../domain/clock.ts';
+import { GatewayFault } from '../domain/fault.ts';
+import { codeOf } from '../domain/operations.ts';
+import { type OfflineState, readBudgets } from '../operators/api.ts';
+import type { ResolveOrder, StartOrder, StopOrder } from '../operators/forms.ts';
+import { LOCAL_OPERATOR, operatorTokenFile, readOperatorToken } from '../operators/operator-token.ts';
+import { createOrders, type Done } from '../operators/orders.ts';
+import {
+  type BudgetView,
+  budgetsAnswer,
+  type HoldView,
+  holdsAnswer,
+  holdView,
+  type StopView,
+  stopsAnswer,
+  stopView,
+} from '../operators/views.ts';
+
+/** An operator's order or question failed; the message is written for the person who gave it. */
+export class OrderFailed extends Error {}
+
+/** What the commands can ask and order. Every method throws {@link OrderFailed}. */
+export interface OperatorClient {
+  budgets(): Promise<BudgetView[]>;
+  holds(): Promise<HoldView[]>;
+  stops(): Promise<StopView[]>;
+  stop(order: StopOrder): Promise<Outcome>;
+  start(order: StartOrder): Promise<Outcome>;
+  resolve(hold: string, order: ResolveOrder): Promise<Outcome>;
+  close(): Promise<void>;
+}
+
+/** The receipt of an order, and what the person should know about it. */
+export interface Outcome {
+  readonly receipt: string;
+  readonly warning?: string | undefined;
+}
+
+/** Where the gateway of a configuration is found. */
+export interface GatewayPlace {
+  readonly host: string;
+  readonly port: number;
+  readonly stateDir: string;
+  /** The listener's own certificate (PEM), or null without TLS. */
+  readonly cert: string | null;
+  /** From PURSER_OPERATOR_TOKEN. */
+  readonly token: string | undefined;
+}
+
+const ANSWER_WITHIN_MS = 30_000;
+const CONNECT_WITHIN_MS = 3_000;
+const MOST_ANSWER_BYTES = 32 * 1024 * 1024;
+
+/** The running gateway's client, or one on the state that `openState` opens (it throws `code: 'state_locked'`). */
+export async function openOperatorClient(
+  place: GatewayPlace,
+  openState: () => Promise<OfflineState>,
+): Promise<OperatorClient> {
+  const port = openPort(place);
+  if (await port.answers()) return port.client;
+  await port.client.close();
+  try {
+    return offlineClient(await openState());
+  } catch (error) {
+    if (codeOf(error) !== 'state_locked') throw error;
+    throw new OrderFailed(
+      `The state in ${place.stateDir} is in use by another process, but nothing answers at ${port.url}. ` +
+        'Is it a gateway with another listen.operators? Nothing was done.',
+    );
+  }
+}
+
+function offlineClient(state: OfflineState): OperatorClient {
+  const clock: Clock = { now: Date.now, monotonic: () => performance.now() };
+  const orders = createOrders({ ...state, clock });
+  return {
+    budgets: () => failing(readBudgets(state)),
+    holds: async () => (await failing(state.budget.openHolds())).map(holdView),
+    stops: async () => (await failing(state.budget.stops())).map(stopView),
+    stop: async (order) => done(await failing(orders.stop(order, LOCAL_OPERATOR))),
+    start: async (order) => done(await failing(orders.start(order, LOCAL_OPERATOR))),
+    resolve: async (hold, order) => done(await failing(orders.resolve(hold, order, LOCAL_OPERATOR))),
+    close: () => state.close(),
+  };
+}
+
+async function failing<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof GatewayFault)) throw error;
+    const part = error.code === 'ledger_unavailable' ? 'receipt log does not work' : 'budget store does not answer';
+    throw new OrderFailed(`The ${part} now. Try again; an order may be given twice.`);
+  }
+}
+
+const done = (result: Done | { kind: 'problem'; detail: string }): Outcome => {
+  if (result.kind === 'problem') throw new OrderFailed(result.detail);
+  return result;
+};
+
+interface Port {
+  readonly url: string;
+  readonly client: OperatorClient;
+  /** False when nothing listens; throws OrderFailed when something listens that does not answer as a gateway. */
+  answers(): Promise<boolean>;
+}
+
+function openPort(place: GatewayPlace): Port {
+  const url = baseUrl(place);
+  const dispatcher = new Agent({ connect: { timeout: CONNECT_WITHIN_MS, ...pinned(place.cert) } });
+  const ask = async <Shape>(schema: z.ZodType<Shape>, method: Method, path: string, body?: unknown): Promise<Shape> => {
+    const authorization = `Bearer ${await tokenOf(place)}`;
+    const answer = await send({ dispatcher, url: `${url}/api/${path}`, method, authorization, body }).catch(() => {
+      throw new OrderFailed(
+        `The gateway at ${url} broke off. An order may or may not have been carried out: look first.`,
+      );
+    });
+    if (answer.status !== 200) throw new OrderFailed(problemText(answer));
+    return readAnswer(schema, answer.value, url);
+  };
+  return {
+    url,
+    answers: () => isGateway(dispatcher, url),
+    client: {
+      budgets: async () => (await ask(budgetsAnswer, 'GET', 'budgets')).budgets,
+      holds: async () => (await ask(holdsAnswer, 'GET', 'holds')).holds,
+      stops: async () => (await ask(stopsAnswer, 'GET', 'stops')).stops,
+      stop: (order) => ask(outcomeAnswer, 'POST', 'stops', order),
+      start: (order) => ask(outcomeAnswer, 'DELETE', `stops?${new URLSearchParams(order)}`),
+      resolve: (hold, order) => ask(outcomeAnswer, 'POST', `holds/${encodeURIComponent(hold)}/resolve`, order),
+      close: () => dispatcher.close(),
+    },
+  };
+}
+
+type Method = 'GET' | 'POST' | 'DELETE';
+
+const outcomeAnswer = z.object({ receipt: z.string(), warning: z.string().optional() });
+const problemAnswer = z.object({ title: z.string(), detail: z.string() });
+
+async function isGateway(dispatcher: Dispatcher, url: string): Promise<boolean> {
+  try {
+    const { status, value } = await send({ dispatcher, url: `${url}/healthz`, method: 'GET' });
+    if (status === 200 && z.object({ status: z.literal('alive') }).safeParse(value).success) return true;
+  } catch (error) {
+    if (nobodyListens(error)) return false;
+    throw new OrderFailed(`The gateway at ${url} does not answer. Nothing was done.`);
+  }
+  throw new OrderFailed(`What answers at ${url} is no Purser gateway; see listen.operators. Nothing was done.`);
+}
+
+interface Question {
+  readonly dispatcher: Dispatcher;
+  readonly url: string;
+  readonly method: Method;
+  readonly authorization?: string;
+  readonly body?: unknown;
+}
+
+async function send(question: Question): Promise<{ status: number; value: unknown }> {
+  const { dispatcher, method, authorization, body } = question;
+  const answer = await request(question.url, {
+    dispatcher,
+    method,
+    headersTimeout: ANSWER_WITHIN_MS,
+    bodyTimeout: ANSWER_WITHIN_MS,
+    headers: {
+      ...(authorization === undefined ? {} : { authorization }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer.body) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    bytes += chunk.length;
+    if (bytes > MOST_ANSWER_BYTES) throw new OrderFailed('The answer is too long to be a gateway’s.');
+    chunks.push(chunk);
+  }
+  return { status: answer.statusCode, value: readJsonOrNothing(Buffer.concat(chunks).toString('utf8')) };
+}
+
+function readJsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readAnswer<Shape>(schema: z.ZodType<Shape>, value: unknown, url: string): Shape {
+  const read = schema.safeParse(value);
+  if (read.success) return read.data;
+  throw new OrderFailed(
+    `The gateway at ${url} answered in a form this version does not know: are both the same version?`,
+  );
+}
+
+function problemText({ status, value }: { status: number; value: unknown }): string {
+  const read = problemAnswer.safeParse(value);
+  return read.success ? `${read.data.title}. ${read.data.detail}` : `The gateway answered ${status}.`;
+}
+
+async function tokenOf(place: GatewayPlace): Promise<string> {
+  if (place.token) return place.token;
+  const generated = await readOperatorToken(place.stateDir);
+  if (generated !== undefined) return generated;
+  throw new OrderFailed(
+    `No operator token: set PURSER_OPERATOR_TOKEN (there is no ${operatorTokenFile(place.stateDir)}, ` +
+      'which is made only where operators.tokens is empty).',
+  );
+}
+
+function baseUrl({ host, port, cert }: GatewayPlace): string {
+  const everywhere = new Map([
+    ['0.0.0.0', '127.0.0.1'],
+    ['::', '::1'],
+  ]);
+  const near = everywhere.get(host) ?? host;
+  return `${cert === null ? 'http' : 'https'}://${near.includes(':') ? `[${near}]` : near}:${port}`;
+}
+
+/** The listener shows the very certificate of this configuration, so its name and issuer prove nothing further. */
+function pinned(cert: string | null) {
+  return cert === null ? {} : { ca: cert, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
+}
+
+function nobodyListens(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(nobodyListens);
+  return codeOf(error) === 'ECONNREFUSED';
+}

@@ -1,0 +1,59 @@
+// `purser serve`: runs the gateway until SIGTERM or SIGINT, then lets it finish what is under way. Standard output belongs
+// to the log; what is said to a person goes to standard error.
+import type { Config } from '../config/config.ts';
+import { openLog } from '../observe/log.ts';
+import type { Io } from './io.ts';
+import { readConfig } from './read-config.ts';
+
+/** Resolves with the exit code once the gateway has ended: 0 after a signal, 1 when it could not start. */
+export async function serve(options: { readonly config: string }, io: Io): Promise<number> {
+  const config = readConfig(options.config, io, 'read');
+  if (!config) return 1;
+  const { openGateway } = await import('../gateway.ts');
+  const log = openLog({ fd: STANDARD_OUTPUT });
+  const signalled = firstSignal();
+  const gateway = await openGateway(config, log);
+  const reload = () => void gateway.reload();
+  process.on('SIGHUP', reload);
+  try {
+    const urls = await gateway.listen();
+    log.event('info', 'listening', { ...urls, development: config.identity.development });
+    io.err(welcome(config, options.config, urls));
+    log.event('info', 'draining', { signal: await signalled });
+  } finally {
+    await gateway.close();
+    process.off('SIGHUP', reload);
+    log.event('info', 'stopped');
+    log.flush();
+  }
+  return 0;
+}
+
+const STANDARD_OUTPUT = 1;
+
+/** The first of either signal; a second one ends the process as it would have without us. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  const signals = ['SIGTERM', 'SIGINT'] as const;
+  return new Promise((resolve) => {
+    const heard = (signal: NodeJS.Signals) => {
+      for (const name of signals) process.off(name, heard);
+      resolve(signal);
+    };
+    for (const name of signals) process.on(name, heard);
+  });
+}
+
+function welcome(config: Config, file: string, urls: { agents: string; operators: string }): string {
+  const first = config.services[0]?.id ?? 'SERVICE';
+  const token = config.identity.development
+    ? `purser token --config ${file} --agent AGENT   (development identity: for trying out only)`
+    : 'one of your identity provider, for an agent of the register';
+  return [
+    `purser: agents call ${urls.agents}/<service>/…, operators ${urls.operators}`,
+    `  a token:   ${token}`,
+    `  a call:    curl -H "Purser-Token: $TOKEN" ${urls.agents}/${first}/`,
+    `  budgets:   purser budgets --config ${file}`,
+    `  receipts:  purser receipts list --config ${file}`,
+    '',
+  ].join('\n');
+}

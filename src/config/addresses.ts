@@ -1,0 +1,71 @@
+// Network addresses as people write them, read strictly: what could mean two things is refused.
+import { isIPv4, isIPv6 } from 'node:net';
+import { z } from 'zod';
+import { refuseText } from '../yaml/units.ts';
+
+/** Where to listen. */
+export interface HostPort {
+  /** An IP address (IPv6 without brackets) or a host name. */
+  readonly host: string;
+  /** 0 lets the system choose one. */
+  readonly port: number;
+}
+
+/** Reads `127.0.0.1:8402`, `[::1]:8402` or `localhost:8402`; undefined when it is anything else. */
+export function readHostPort(text: string): HostPort | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([A-Za-z0-9.-]+)):(0|[1-9][0-9]{0,4})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535) return undefined;
+  const good = match?.[1] === undefined ? isIPv4(host) || isHostName(host) : isIPv6(host);
+  return good ? { host, port } : undefined;
+}
+
+function isHostName(host: string): boolean {
+  const labels = host.split('.');
+  const last = labels.at(-1) ?? '';
+  // A last label of digits is how addresses such as 127.1 or 0x7f.1 are written.
+  if (host.length > 253 || /^([0-9]+|0x[0-9a-f]*)$/i.test(last)) return false;
+  return labels.every((label) => /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label));
+}
+
+/** Is this host this machine alone? */
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  return bare === 'localhost' || bare === '::1' || (isIPv4(bare) && bare.startsWith('127.'));
+}
+
+/** A listening address. */
+export const hostPort: z.ZodType<HostPort, string> = z
+  .string()
+  .transform(
+    (text, context) =>
+      readHostPort(text) ?? refuseText(context, 'must be host:port such as 127.0.0.1:8402 or [::1]:8402'),
+  );
+
+/** Reads an http(s) address strictly; says what is wrong when it could mean two things. */
+export function readHttpUrl(text: string): { readonly url: URL } | { readonly wrong: string } {
+  const match = /^(https?):\/\/([^/?#]*)(\/[^?#]*)?(.*)$/.exec(text);
+  if (!match || !URL.canParse(text)) return { wrong: 'must be an address such as https://api.example.com' };
+  if (match[4] !== '') return { wrong: 'cannot have a query or a fragment; take it out' };
+  const authority = match[2] ?? '';
+  if (authority.includes('@')) return { wrong: 'cannot have a user or password; take it out' };
+  const url = new URL(text);
+  const port = /:([0-9]+)$/.exec(authority)?.[1];
+  const host = port === undefined ? authority : authority.slice(0, -port.length - 1);
+  if (host !== url.hostname) return { wrong: `names its host in a way that could be misread; write ${url.hostname}` };
+  if (host.endsWith('.')) return { wrong: 'ends its host with a dot; take it out' };
+  if ((match[3] ?? '/') !== url.pathname) return { wrong: `has a path that could be misread; write ${url.pathname}` };
+  return { url };
+}
+
+/** May this address be spoken to without TLS? */
+export function plainHttpWrong(
+  url: URL,
+  allowed: { readonly allowPrivateNetwork: boolean; readonly allowPlainHttp: boolean },
+): string | undefined {
+  if (url.protocol === 'https:' || allowed.allowPlainHttp) return undefined;
+  if (!isLoopback(url.hostname))
+    return 'must be https: plain http is for loopback alone, or needs allowPlainHttp: true';
+  return allowed.allowPrivateNetwork ? undefined : 'is on loopback, which needs allowPrivateNetwork: true';
+}

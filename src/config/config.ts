@@ -1,0 +1,62 @@
+// What the gateway runs with: the frozen outcome of config.yaml. Types are those of the schemas.
+import type { z } from 'zod';
+import type { Secret } from '../domain/secret.ts';
+import type { issuer, service } from './parties.ts';
+import type { accounting, limits, listen, operators, state } from './sections.ts';
+import type { asset, wallet } from './wallets.ts';
+
+export type Listen = z.output<ReturnType<typeof listen>>;
+export type State = z.output<ReturnType<typeof state>>;
+export type Accounting = z.output<typeof accounting>;
+export type Issuer = z.output<ReturnType<typeof issuer>>;
+export type Asset = z.output<typeof asset>;
+export type WalletConfig = z.output<ReturnType<typeof wallet>>;
+export type Operators = z.output<typeof operators>;
+export type Limits = z.output<typeof limits>;
+type WrittenService = z.output<ReturnType<typeof service>>;
+/** A service with its own or the general time limits, in milliseconds. */
+export type ServiceConfig = Omit<WrittenService, 'upstreamHeadersMs' | 'paymentSettleMs'> & {
+  readonly upstreamHeadersMs: number;
+  readonly paymentSettleMs: number;
+};
+
+/** Where budgets are counted. */
+export type BudgetsConfig =
+  | { readonly store: 'embedded' }
+  | {
+      readonly store: 'redis';
+      readonly url: Secret;
+      readonly namespace: string;
+      /** 32 bytes in hex, lower case. */
+      readonly key: Secret;
+      readonly replicas: number;
+    };
+
+/** The configuration. Times end in `Ms`, sizes in `Bytes`; paths are absolute; nothing in it can be changed. */
+export interface Config {
+  /** The file it was read from, absolute. */
+  readonly file: string;
+  readonly listen: Listen;
+  readonly state: State;
+  readonly budgets: BudgetsConfig;
+  readonly accounting: Accounting;
+  readonly identity: { readonly development: boolean; readonly issuers: readonly Issuer[] };
+  readonly services: readonly ServiceConfig[];
+  readonly assets: readonly Asset[];
+  readonly wallets: readonly WalletConfig[];
+  readonly operators: Operators;
+  /** The folder of the policies. */
+  readonly policies: string;
+  readonly limits: Limits;
+}
+
+/** What policies refer to, as far as it could be read: good enough to judge them beside a faulty configuration. */
+export interface Outline {
+  readonly policies: string;
+  readonly currency: string;
+  readonly timeZone: string;
+  readonly development: boolean;
+  readonly issuers: readonly string[];
+  readonly services: readonly string[];
+  readonly assets: readonly { readonly id: string; readonly network: string; readonly token: string }[];
+}

@@ -1,0 +1,151 @@
+// What no single key can tell: whether the parts of a configuration agree with each other. Pure but for a look at the
+// state folder; it says everything it finds.
+import type { Path } from '../yaml/problem.ts';
+import type { Sections } from '../yaml/section.ts';
+import { nearest } from '../yaml/words.ts';
+import { isLoopback } from './addresses.ts';
+import type { Parts } from './parts.ts';
+import { judgeStateFolder } from './permissions.ts';
+
+/** Gathers the problems between parts; `onDisk` also looks at the state folder. */
+export function judgeConfig(sections: Sections, parts: Parts, onDisk: boolean): void {
+  judgeDuplicates(sections);
+  judgeListeners(sections, parts);
+  judgeStore(sections, parts);
+  judgeIdentity(sections, parts);
+  judgeServices(sections, parts);
+  judgeMoney(sections, parts);
+  judgeWallets(sections, parts);
+  const wrong = onDisk && parts.state ? judgeStateFolder(parts.state.dir) : undefined;
+  if (wrong !== undefined) sections.error(['state', 'dir'], `${parts.state?.dir} ${wrong}`);
+}
+
+function judgeDuplicates(sections: Sections): void {
+  const lists: [Path, string][] = [
+    [['services'], 'id'],
+    [['assets'], 'id'],
+    [['wallets'], 'id'],
+    [['identity', 'issuers'], 'issuer'],
+    [['operators', 'tokens'], 'name'],
+    [['operators', 'tokens'], 'sha256'],
+  ];
+  for (const [path, key] of lists) {
+    const seen = new Map<unknown, number>();
+    sections.items(path).forEach((item, index) => {
+      const name = item[key];
+      if (typeof name !== 'string') return;
+      const first = seen.get(name);
+      if (first === undefined) seen.set(name, index);
+      else sections.error([...path, index, key], `is the same as that of item [${first}]; each needs its own`);
+    });
+  }
+}
+
+function judgeListeners(sections: Sections, parts: Parts): void {
+  const { listen, operators, identity } = parts;
+  if (!listen) return;
+  const open = (['agents', 'operators'] as const).filter((name) => !isLoopback(listen[name].host));
+  const secured = listen.tls !== undefined || listen.tlsAhead;
+  for (const name of open) {
+    if (!secured)
+      sections.error(['listen', name], 'is off loopback: needs listen.tls, or tlsAhead: true when TLS ends before it');
+  }
+  if (listen.tls !== undefined && listen.tlsAhead)
+    sections.error(['listen', 'tlsAhead'], 'contradicts listen.tls; keep one');
+  const { agents, operators: second } = listen;
+  if (agents.port !== 0 && agents.port === second.port && agents.host === second.host) {
+    sections.error(['listen', 'operators'], 'is the same as listen.agents; operators need a port of their own');
+  }
+  if (open.includes('agents') && identity?.development) {
+    sections.warn(
+      ['identity', 'development'],
+      'is on while agents connect from off loopback: this is no production set-up',
+    );
+  }
+  if (open.includes('operators') && operators?.tokens.length === 0) {
+    sections.warn(['listen', 'operators'], 'is off loopback without operators.tokens: /api is then not served');
+  }
+}
+
+function judgeStore(sections: Sections, parts: Parts): void {
+  if (!parts.budgets) return;
+  const { store, redis } = parts.budgets;
+  if (store === 'redis' && !redis)
+    sections.error(['budgets', 'redis'], 'is required with store: redis: give it url and key');
+  if (store === 'embedded' && redis) sections.warn(['budgets', 'redis'], 'is not used: the store is embedded');
+}
+
+const ID_TOKEN_TYPES = new Set(['jwt', 'application/jwt', 'absent']);
+
+function judgeIdentity(sections: Sections, parts: Parts): void {
+  const none = sections.items(['identity', 'issuers']).length === 0;
+  if (parts.identity && !parts.identity.development && none) {
+    sections.error(
+      ['identity', 'issuers'],
+      'is empty: nobody could be identified; add an issuer, or development: true to try things out',
+    );
+  }
+  for (const { value, path } of parts.issuers) {
+    if (!value.types.some((type) => ID_TOKEN_TYPES.has(type.toLowerCase()))) continue;
+    sections.warn([...path, 'types'], `lets an ID token for the audience ${value.audience} pass as an agent's token`);
+  }
+}
+
+function judgeServices(sections: Sections, parts: Parts): void {
+  for (const { value, path } of parts.services) {
+    if (!value.allowPlainHttp) continue;
+    const message = 'lets payments and answers travel unencrypted, where others can read and change them';
+    sections.warn([...path, 'allowPlainHttp'], message);
+  }
+}
+
+function judgeMoney(sections: Sections, parts: Parts): void {
+  const currency = parts.accounting?.currency;
+  const seen = new Map<string, string>();
+  for (const { value, path } of parts.assets) {
+    if (currency !== undefined && value.currency !== currency) {
+      sections.error([...path, 'value'], `must be in the accounting currency, ${currency}`);
+    }
+    const key = JSON.stringify([value.network, value.token]);
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, value.id);
+    else sections.error([...path, 'token'], `is on ${value.network} already, as asset ${first}; keep one`);
+  }
+}
+
+function judgeWallets(sections: Sections, parts: Parts): void {
+  const networks = [...new Set(parts.assets.map(({ value }) => value.network))];
+  const allRead = parts.assets.length === sections.items(['assets']).length;
+  const real = parts.wallets.some(({ value }) => value.rail !== 'sandbox');
+  const currency = parts.accounting?.currency;
+  for (const { value, path } of parts.wallets) {
+    if (currency !== undefined && value.feeCurrency !== currency && value.feeCurrency !== 'XXX') {
+      sections.error([...path, 'maxFee'], `must be in the accounting currency, ${currency}`);
+    }
+    value.networks.forEach((network, index) => {
+      if (networks.includes(network) || !allRead) return;
+      const near = nearest(network, networks);
+      const hint = near === undefined ? '' : `; did you mean \`${near}\`?`;
+      const at = value.rail === 'sandbox' ? [...path, 'rail'] : [...path, 'networks', index];
+      sections.error(at, `no asset is on ${network}, so nothing could be paid there: add one to assets${hint}`);
+    });
+    if (value.rail !== 'sandbox') continue;
+    if (real)
+      sections.error(
+        [...path, 'rail'],
+        'a sandbox wallet cannot stand beside a wallet of a real rail; take one of them out',
+      );
+    if (value.key === null && parts.identity?.development !== true) {
+      sections.error(
+        [...path, 'key'],
+        `the file ${value.keyFile} does not exist; make it: openssl genpkey -algorithm ed25519 -out FILE`,
+      );
+    }
+  }
+  if (real && parts.identity?.development) {
+    sections.error(
+      ['identity', 'development'],
+      'cannot be true beside a wallet of a real rail: anybody with the state folder could spend its money',
+    );
+  }
+}

@@ -1,0 +1,150 @@
+// The shapes of the small sections of config.yaml: one schema each, every limit with its unit, default and range.
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { later } from '../yaml/section.ts';
+import { duration, isTimeZone, rate, refuseText, size } from '../yaml/units.ts';
+import { hostPort } from './addresses.ts';
+import { certificates, hex32, type Judge, redisUrl, type Sources, secret, tlsKey } from './secrets.ts';
+
+/** The sections of the file, in the order of the documentation. */
+export const SECTIONS = [
+  'listen',
+  'state',
+  'budgets',
+  'accounting',
+  'identity',
+  'services',
+  'networks',
+  'assets',
+  'wallets',
+  'operators',
+  'policies',
+  'limits',
+] as const;
+
+/** A path, relative to the folder of the file that names it; absolute when read. */
+export const pathFrom = (folder: string) =>
+  z
+    .string()
+    .min(1)
+    .max(4096)
+    .transform((text) => (isAbsolute(text) ? text : resolve(folder, text)));
+
+export const listen = (sources: Sources) =>
+  z
+    .strictObject({
+      agents: hostPort.default({ host: '127.0.0.1', port: 8402 }),
+      operators: hostPort.default({ host: '127.0.0.1', port: 8403 }),
+      /** PEM, as text. */
+      tls: z.strictObject({ cert: certificates(sources), key: secret(sources, tlsKey) }).optional(),
+      tlsAhead: z.boolean().default(false),
+      probes: later,
+      trustedProxies: later,
+    })
+    .prefault({});
+
+export const state = (sources: Sources) =>
+  z.strictObject({ dir: pathFrom(sources.folder).prefault('./var') }).prefault({});
+
+/** The literal form of a Redis address must not carry a password; a referenced one may. */
+const literalRedisUrl: Judge = (text) =>
+  text.includes('@')
+    ? { wrong: 'holds a user or password: write { env: NAME } or { file: PATH } instead' }
+    : redisUrl(text);
+
+const redis = (sources: Sources) =>
+  z.strictObject({
+    url: z.unknown().transform((written, context) => {
+      const judged = typeof written === 'string' ? literalRedisUrl(written) : undefined;
+      if (judged && 'wrong' in judged) return refuseText(context, judged.wrong);
+      return judged ? { literal: judged.text } : { reference: written };
+    }),
+    namespace: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'must be 1 to 64 letters, digits, dots, hyphens or underscores')
+      .default('purser'),
+    key: secret(sources, hex32),
+    /** How many replicas must have an exposure before it counts. */
+    replicas: z.int().min(0).max(16).default(0),
+    tls: later,
+    sentinels: later,
+    master: later,
+    cluster: later,
+  });
+
+/** `skip` the secrets of the Redis block where the store is embedded: it is then not used. */
+export const budgets = (sources: Sources) =>
+  z
+    .strictObject({ store: z.enum(['embedded', 'redis']).default('embedded'), redis: redis(sources).optional() })
+    .prefault({});
+
+/** The Redis address by reference; read apart, since a literal one is no secret. */
+export const redisAddress = (sources: Sources) => secret(sources, redisUrl);
+
+export const accounting = z
+  .strictObject({
+    currency: z
+      .string()
+      .regex(/^[A-Z]{3}$/, 'must be a currency code of three capitals such as USD')
+      .default('USD'),
+    timeZone: z.string().refine(isTimeZone, 'must be a time zone such as UTC or Europe/Berlin').default('UTC'),
+  })
+  .prefault({});
+
+export const operators = z
+  .strictObject({
+    tokens: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1).max(100),
+          /** The hex SHA-256 of the token, lower case. */
+          sha256: z
+            .string()
+            .regex(
+              /^[0-9a-fA-F]{64}$/,
+              'must be the SHA-256 of the token in hex (64 digits): purser token --operator NAME',
+            )
+            .transform((hex) => hex.toLowerCase()),
+          readOnly: z.boolean().default(false),
+        }),
+      )
+      .max(1_000)
+      .default([]),
+  })
+  .prefault({});
+
+export const policies = (sources: Sources) =>
+  z
+    .unknown()
+    .transform((written, context) => (Array.isArray(written) ? refuseText(context, 'not in this version') : written))
+    .pipe(pathFrom(sources.folder).prefault('./policies'));
+
+/** Everything has a limit; times in milliseconds, sizes in bytes. */
+export const limits = z
+  .strictObject({
+    replayBody: size('0B', '64MiB').prefault('1MiB'),
+    keptAnswers: size('0B', '4GiB').prefault('64MiB'),
+    repeatWindow: duration('1s', '1d').prefault('10m'),
+    challenge: size('1KiB', '1MiB').prefault('64KiB'),
+    upstreamHeaders: duration('100ms', '1h').prefault('60s'),
+    paymentSettle: duration('100ms', '1h').prefault('120s'),
+    holdLease: duration('1s', '1h').prefault('60s'),
+    refusals: rate.prefault('1000/m'),
+    unsettled: z.int().min(1).max(1_000_000).default(5),
+    diskReserve: size('0B', '1024GiB').prefault('64MiB'),
+    drain: duration('0s', '1h').prefault('25s'),
+  })
+  .prefault({})
+  .transform((written) => ({
+    replayBodyBytes: written.replayBody,
+    keptAnswersBytes: written.keptAnswers,
+    repeatWindowMs: written.repeatWindow,
+    challengeBytes: written.challenge,
+    upstreamHeadersMs: written.upstreamHeaders,
+    paymentSettleMs: written.paymentSettle,
+    holdLeaseMs: written.holdLease,
+    refusals: written.refusals,
+    unsettled: written.unsettled,
+    diskReserveBytes: written.diskReserve,
+    drainMs: written.drain,
+  }));

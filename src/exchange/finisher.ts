@@ -1,0 +1,73 @@
+// Finishes what was decided but could not be written: an outcome whose seal or store step failed is tried again until it
+// works. What is still unfinished when the process ends is finished by recovery at the next start.
+import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
+import type { Parts } from './parts.ts';
+
+/** An outcome of a purchase: what to seal, then what to do in the store. */
+export interface Outcome {
+  readonly entry: ReceiptEntry;
+  /** Idempotent by hold id. */
+  apply(receipt: string): Promise<void>;
+}
+
+const RETRY_MS = 1_000;
+
+/** Seals and applies outcomes, again and again where the first try fails. */
+export class Finisher {
+  readonly #parts: Parts;
+  readonly #waiting: { outcome: Outcome; sealed: Sealed | null }[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #busy = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Seals, then applies. Answers the receipt's id, or null when it has to be finished later. Never throws. */
+  async finish(outcome: Outcome): Promise<string | null> {
+    const task = { outcome, sealed: null as Sealed | null };
+    if (await this.#try(task)) return task.sealed?.receipt.id ?? null;
+    this.#waiting.push(task);
+    this.#timer ??= setInterval(() => void this.#retry(), RETRY_MS);
+    return null;
+  }
+
+  /** How many outcomes wait. */
+  get pending(): number {
+    return this.#waiting.length;
+  }
+
+  /** One last try, then no more. */
+  async close(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await this.#retry();
+  }
+
+  async #retry(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      while (this.#waiting[0] && (await this.#try(this.#waiting[0]))) this.#waiting.shift();
+    } finally {
+      this.#busy = false;
+    }
+    if (this.#waiting.length > 0 || !this.#timer) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  async #try(task: { outcome: Outcome; sealed: Sealed | null }): Promise<boolean> {
+    try {
+      if (!task.sealed) {
+        task.sealed = await this.#parts.ledger.seal(task.outcome.entry);
+        this.#parts.watch.sealed(task.sealed.receipt);
+      }
+      await task.outcome.apply(task.sealed.receipt.id);
+      await this.#parts.ledger.applied(task.sealed.receipt.seq);
+      return true;
+    } catch (fault) {
+      this.#parts.watch.fault(task.sealed ? 'store' : 'ledger', fault);
+      return false;
+    }
+  }
+}

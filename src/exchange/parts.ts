@@ -1,0 +1,90 @@
+// What the exchange is made of: the parts the gateway builds once and hands in, and the limits that bound them.
+import type { Pool } from 'undici';
+import type { Budget } from '../budget/budget.ts';
+import type { Identity } from '../domain/agent.ts';
+import type { Clock, Random } from '../domain/clock.ts';
+import type { Decimal } from '../domain/money.ts';
+import type { Receipt } from '../domain/receipt.ts';
+import type { Refusal } from '../domain/refusal.ts';
+import type { KeptAnswers } from '../inbound/kept-answers.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { PolicySet } from '../policy/set.ts';
+import type { RailAsset, Wallet } from '../rail/rail.ts';
+
+/** A paid upstream, ready to be called. */
+export interface Service {
+  readonly id: string;
+  readonly provider: string | null;
+  readonly pool: Pool;
+  /** Scheme, host and port; and host and port alone. */
+  readonly origin: string;
+  readonly host: string;
+  /** '' or the path under which the service lives on its host. */
+  readonly basePath: string;
+  readonly upstreamHeadersMs: number;
+  readonly paymentSettleMs: number;
+}
+
+/** An asset of the operator's table with its worth in the accounting currency. */
+export interface ValuedAsset extends RailAsset {
+  /** What one whole unit is worth. */
+  readonly value: Decimal;
+}
+
+/** Bounds of the exchange; bytes and milliseconds. */
+export interface ExchangeLimits {
+  readonly replayBodyBytes: number;
+  readonly challengeBytes: number;
+  readonly holdLeaseMs: number;
+  /** Receipts for refusals of one agent: at most `count` in each `periodMs`. */
+  readonly refusals: { readonly count: number; readonly periodMs: number };
+  readonly unsettled: number;
+}
+
+/** One line for people and counters about a request that has ended. */
+export interface RequestEnd {
+  readonly exchange: string;
+  readonly method: string;
+  readonly service: string | null;
+  readonly agent: string | null;
+  readonly status: number;
+  readonly code: string | null;
+  readonly outcome: 'relayed' | 'paid' | 'refused' | 'uncertain' | 'cut' | 'own';
+  readonly ms: number;
+  readonly trace: string | null;
+}
+
+/** Who watches: logs and metrics. Nothing the exchange does depends on it. */
+export interface Watch {
+  ended(end: RequestEnd): void;
+  refused(code: string): void;
+  sealed(receipt: Receipt): void;
+  stage(name: string, ms: number): void;
+  fault(what: 'store' | 'ledger' | 'exchange', cause: unknown): void;
+}
+
+/** Everything one request needs. */
+export interface Parts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly currency: string;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly issuers: ReadonlySet<string>;
+  identify(token: string): Identity | Refusal | Promise<Identity | Refusal>;
+  /** The policy set in force now. */
+  policy(): PolicySet;
+  readonly assets: readonly ValuedAsset[];
+  readonly wallets: readonly Wallet[];
+  /** What our wallets answer, as `method/intent`, and the same as an Accept-Payment value. */
+  readonly answers: ReadonlySet<string>;
+  readonly acceptPayment: string;
+  readonly budget: Budget;
+  readonly ledger: Ledger;
+  /** Are recovery and the comparison with the store done, so that purchases may begin? */
+  ready(): boolean;
+  readonly kept: KeptAnswers;
+  readonly limits: ExchangeLimits;
+  readonly watch: Watch;
+  /** The keyed hash under which an agent's Idempotency-Key goes upstream. */
+  upstreamKey(subject: string, key: string): string;
+}

@@ -1,0 +1,230 @@
+// The purchase from the hold to its end: exposed, intended, proved, sent once, judged, sealed, settled, answered. From
+// `intended` on it ends without the agent, and whatever cannot be known stays exposed.
+import { createHash } from 'node:crypto';
+import { mppAuthorization, readPaymentReceipt } from '../challenge/credential.ts';
+import type { Ending } from '../domain/hold.ts';
+import { formatMicros } from '../domain/money.ts';
+import type { ReceiptEntry } from '../domain/receipt.ts';
+import { type Refusal, refuse } from '../domain/refusal.ts';
+import { deliver } from '../inbound/deliver.ts';
+import { type ReceiptState, receiptHeader } from '../inbound/reply.ts';
+import { standing } from '../policy/decide.ts';
+import type { Answer } from '../upstream/answer.ts';
+import type { Forwarded } from '../upstream/forward.ts';
+import type { Finisher } from './finisher.ts';
+import { forwardPaid, headersForAgent } from './forwarding.ts';
+import { judgeAnswer } from './judge.ts';
+import type { Parts } from './parts.ts';
+import { type Payment, paymentEntry } from './payment-entry.ts';
+import { answerUnsealed } from './refusing.ts';
+import { type UncertainCode, uncertainRefusal } from './uncertain.ts';
+import { visitEntry } from './visit.ts';
+
+/** How long beyond `paymentSettle` an exposed purchase counts as running. */
+const RUN_MARGIN_MS = 10_000;
+
+/** Marks the hold exposed: refused when the agent has lost its standing, and when stopped or lapsed. Never both ways. */
+export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refusal | undefined> {
+  const { visit, order } = payment;
+  const lost = visit.identity ? standing(parts.policy(), visit.identity, parts.clock.now()) : undefined;
+  if (lost) {
+    await parts.budget.release(order.request.id);
+    return lost;
+  }
+  const outcome = await parts.budget.expose(order.request.id, visit.service.paymentSettleMs + RUN_MARGIN_MS);
+  if (outcome.kind === 'stopped')
+    return refuse('stopped', 'An operator stopped payments while this one was being decided.');
+  if (outcome.kind === 'lapsed')
+    return refuse('store_unavailable', 'The hold lapsed before the payment could begin; nothing was paid.');
+  return undefined;
+}
+
+/** Seals `intended`: durable before money can move. When that fails, or the agent has left, the hold is released. */
+export async function sealIntended(parts: Parts, payment: Payment): Promise<'sealed' | 'left'> {
+  const { visit, order } = payment;
+  if (visit.gone.aborted) {
+    await parts.budget.release(order.request.id);
+    return 'left';
+  }
+  try {
+    const sealed = await parts.ledger.seal(paymentEntry(parts, payment, 'intended', {}));
+    payment.intended = sealed.receipt.id;
+    parts.watch.sealed(sealed.receipt);
+    return 'sealed';
+  } catch (fault) {
+    await parts.budget.release(order.request.id);
+    throw fault;
+  }
+}
+
+/** Makes the proof, sends it once, and brings the purchase to its end. Never throws: after `intended` doubt is an end. */
+export async function payAndAnswer(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
+  try {
+    await pay(parts, finisher, payment);
+  } catch (fault) {
+    parts.watch.fault('exchange', fault);
+    await uncertain(parts, finisher, payment, 'payment_uncertain', null);
+  }
+}
+
+async function pay(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
+  const { visit, order } = payment;
+  const leave = () =>
+    void parts.budget.leave(order.request.id).catch((fault: unknown) => parts.watch.fault('store', fault));
+  if (visit.gone.aborted) leave();
+  else visit.gone.addEventListener('abort', leave, { once: true });
+  const forwarded = await sendProof(parts, payment);
+  switch (forwarded.kind) {
+    case 'answered':
+      return answered(parts, finisher, payment, forwarded.answer);
+    case 'switched':
+      return uncertain(parts, finisher, payment, 'paid_not_delivered', 101);
+    case 'lost':
+      return uncertain(parts, finisher, payment, 'payment_uncertain', null);
+    case 'unsent':
+      return neverSent(parts, finisher, payment, forwarded.why);
+  }
+}
+
+async function sendProof(parts: Parts, payment: Payment): Promise<Forwarded> {
+  const { visit, order } = payment;
+  const { offer, planned } = order;
+  let authorization: string;
+  try {
+    const proof = await order.wallet.prove(planned, order.asset);
+    authorization = mppAuthorization(offer.challenge, proof.payload, proof.source);
+  } catch (fault) {
+    parts.watch.fault('exchange', fault);
+    return { kind: 'unsent', why: 'unreachable' };
+  }
+  const inTime = () => parts.clock.now() < planned.redeemableUntil;
+  payment.proofHash = createHash('sha256').update(authorization).digest('hex');
+  return forwardPaid(parts, visit, authorization, inTime);
+}
+
+async function answered(parts: Parts, finisher: Finisher, payment: Payment, answer: Answer): Promise<void> {
+  const { headers, elsewhere } = headersForAgent(payment.visit, answer);
+  const verdict = judgeAnswer(answer.status, elsewhere !== null);
+  if (verdict === 'settled') return settled(parts, finisher, payment, answer, headers);
+  if (verdict === 'passed') return passed(parts, finisher, payment, answer, headers);
+  answer.discard(parts.limits.challengeBytes);
+  const code = verdict === 'rejected' ? 'payment_rejected' : 'paid_not_delivered';
+  return uncertain(parts, finisher, payment, code, answer.status);
+}
+
+/** A final 2xx or 304: paid. The outcome is sealed and settled before the agent sees its head. */
+async function settled(
+  parts: Parts,
+  finisher: Finisher,
+  payment: Payment,
+  answer: Answer,
+  headers: string[],
+): Promise<void> {
+  const { order } = payment;
+  const claim = readPaymentReceipt(answer.values('payment-receipt')[0] ?? '');
+  const settlement = {
+    evidence: 'answered' as const,
+    ...(claim?.reference === undefined ? {} : { reference: claim.reference }),
+    ...(claim ? { receiptHash: claim.hash } : {}),
+    upstreamStatus: answer.status,
+  };
+  const entry = paymentEntry(parts, payment, 'settled', { settlement });
+  const receipt = await finisher.finish({ entry, apply: () => parts.budget.settle(order.request.id) });
+  const shown = withReceipt(parts, payment, headers, receipt, receipt === null ? 'pending' : 'settled');
+  await handOver(parts, finisher, payment, answer, shown, receipt ?? payment.intended);
+}
+
+/** Another 3xx or 4xx: the service answered, but nothing says that it took the money. */
+async function passed(
+  parts: Parts,
+  finisher: Finisher,
+  payment: Payment,
+  answer: Answer,
+  headers: string[],
+): Promise<void> {
+  const entry = paymentEntry(parts, payment, 'uncertain', { settlement: { upstreamStatus: answer.status } });
+  const receipt = await finisher.finish({ entry, apply: async () => {} });
+  const shown = withReceipt(parts, payment, headers, receipt, receipt === null ? 'pending' : 'exposed');
+  await handOver(parts, finisher, payment, answer, shown, receipt ?? payment.intended);
+}
+
+/** Streams the answer, and closes the purchase by what really reached the agent. */
+async function handOver(
+  parts: Parts,
+  finisher: Finisher,
+  payment: Payment,
+  answer: Answer,
+  headers: string[],
+  receipt: string,
+): Promise<void> {
+  const { visit, order } = payment;
+  const hold = order.request.id;
+  visit.outcome = 'paid';
+  const keeping = answer.status < 300 ? parts.kept.begin(hold) : null;
+  const head = { status: answer.status, reason: answer.reason, headers };
+  const delivery = await deliver(visit.response, head, answer, keeping);
+  const whole = delivery.outcome === 'whole';
+  if (whole && order.request.claim.key === null) keeping?.drop();
+  const ending: Ending = { code: null, upstreamStatus: answer.status, receipt };
+  const entry: ReceiptEntry = {
+    kind: 'delivered',
+    ...visitEntry(parts, visit),
+    delivery: { outcome: delivery.outcome, bytes: delivery.bytes },
+  };
+  await finisher.finish({ entry, apply: () => parts.budget.close(hold, ending, whole) });
+}
+
+/** Nobody can say whether the proof was redeemed: the hold stays exposed and the agent is told so. */
+async function uncertain(
+  parts: Parts,
+  finisher: Finisher,
+  payment: Payment,
+  code: UncertainCode,
+  upstreamStatus: number | null,
+): Promise<void> {
+  const hold = payment.order.request.id;
+  const { micros, redeemableUntil } = payment.order.request;
+  const refusal = uncertainRefusal(code, upstreamStatus, formatMicros(micros), redeemableUntil);
+  const settlement = upstreamStatus === null ? {} : { upstreamStatus };
+  const entry = paymentEntry(parts, payment, 'uncertain', { settlement, code });
+  const receipt = await finisher.finish({
+    entry,
+    apply: (id) => parts.budget.close(hold, { code, upstreamStatus, receipt: id }, false),
+  });
+  answerUnsealed(parts, payment.visit, refusal, receipt ?? payment.intended);
+}
+
+/** No byte of the proof left this process: it is destroyed, the money returns, and the agent may try again. */
+async function neverSent(
+  parts: Parts,
+  finisher: Finisher,
+  payment: Payment,
+  why: 'unreachable' | 'timeout',
+): Promise<void> {
+  const code = why === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable';
+  const entry = paymentEntry(parts, payment, 'voided', { settlement: {}, code });
+  const receipt = await finisher.finish({ entry, apply: () => parts.budget.void(payment.order.request.id, 'freed') });
+  const detail = 'The payment proof was made but never left the gateway, and was destroyed; nothing was paid.';
+  answerUnsealed(parts, payment.visit, refuse(code, detail), receipt ?? payment.intended);
+}
+
+/** The service's headers with ours: the receipt, and no shared cache. */
+function withReceipt(
+  parts: Parts,
+  payment: Payment,
+  headers: string[],
+  receipt: string | null,
+  state: ReceiptState,
+): string[] {
+  const shown: string[] = [];
+  let noStore = false;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const [name = '', value = ''] = headers.slice(i, i + 2);
+    if (name.toLowerCase() === 'cache-control') noStore ||= /no-store/i.test(value);
+    else shown.push(name, value);
+  }
+  const { micros } = payment.order.request;
+  shown.push('Cache-Control', noStore ? 'private, no-store' : 'private');
+  shown.push('Purser-Receipt', receiptHeader(receipt ?? payment.intended, state, micros, parts.currency));
+  return shown;
+}

@@ -1,0 +1,231 @@
+// The purchase up to the hold: read the demand, decide, set the money aside. A challenge that another purchase already
+// answers is exchanged for a fresh one, unpaid, a few times.
+import { createHash } from 'node:crypto';
+import { checkDigest } from '../challenge/digest.ts';
+import { readOffers } from '../challenge/read-offers.ts';
+import type { HoldOutcome, HoldRequest, LineState } from '../domain/hold.ts';
+import { formatMicros, microsOfAtoms } from '../domain/money.ts';
+import type { Offer } from '../domain/offer.ts';
+import type { DecisionCheck } from '../domain/receipt.ts';
+import { isRefusal, type Refusal, refuse } from '../domain/refusal.ts';
+import { type Admitted, type Candidate, type Decision, decide } from '../policy/decide.ts';
+import type { PlannedPayment, Wallet } from '../rail/rail.ts';
+import type { Answer } from '../upstream/answer.ts';
+import type { LocatedVisit } from './forwarding.ts';
+import type { Parts, ValuedAsset } from './parts.ts';
+import type { Judged } from './refusing.ts';
+import { subjectOf } from './visit.ts';
+
+/** A decided purchase with a name on its rail: everything the hold's step asks for. */
+export interface Order {
+  readonly decision: Decision;
+  readonly offer: Offer;
+  readonly asset: ValuedAsset;
+  readonly wallet: Wallet;
+  readonly planned: PlannedPayment;
+  readonly request: HoldRequest;
+  /** What receipts say of it so far. */
+  readonly judged: Judged;
+}
+
+/** A refusal with what its receipt says of the demand. */
+export interface RefusedDemand {
+  readonly refusal: Refusal;
+  readonly judged: Judged;
+}
+
+/** Reads the 402's offers, decides, and names the payment. Nothing is held yet. */
+export async function readOrder(
+  parts: Parts,
+  visit: LocatedVisit,
+  admitted: Admitted,
+  answer: Answer,
+  attempt: number,
+): Promise<Order | RefusedDemand> {
+  const set = parts.policy();
+  const rule = { policy: set.version, entitlement: admitted.entitlement.id };
+  const offers = offersOf(parts, visit, answer);
+  answer.discard(parts.limits.challengeBytes);
+  if (isRefusal(offers)) return { refusal: offers, judged: { ...rule, checks: admitted.checks } };
+  const demand = {
+    candidates: offers.map((offer) => candidateOf(parts, offer)),
+    maxPrice: visit.asks?.maxPrice ?? null,
+  };
+  const decision = decide(set, admitted, demand);
+  if (isRefusal(decision)) {
+    return { refusal: decision, judged: { ...demandEntry(parts, offers[0]), ...rule, checks: decision.checks } };
+  }
+  const { offer } = decision.candidate;
+  const entitlement = decision.entitlement.id;
+  const judged = { ...demandEntry(parts, offer), ...rule, entitlement, checks: decision.checks };
+  const fault = await bodyFault(visit, offer);
+  if (fault) return { refusal: fault, judged };
+  return order(parts, visit, decision, judged, attempt);
+}
+
+function offersOf(parts: Parts, visit: LocatedVisit, answer: Answer): Offer[] | Refusal {
+  const read = readOffers(
+    { headers: answer.headers },
+    { nowMs: parts.clock.now(), limitBytes: parts.limits.challengeBytes, known: parts.answers },
+  );
+  if (isRefusal(read)) return read;
+  if (!visit.serviceAuthorization) return [...read.offers];
+  const detail = 'The request carries an Authorization of its own, and the payment proof would need that header.';
+  return refuse('challenge_unsupported', detail);
+}
+
+function candidateOf(parts: Parts, offer: Offer): Candidate {
+  const asset = parts.assets.find((known) => known.network === offer.network && known.token === offer.token) ?? null;
+  if (!asset) return { offer, asset: null, micros: null, wallet: null, unpayable: null };
+  const micros = microsOfAtoms(offer.atoms, asset.value, asset.decimals);
+  const kind = `${offer.challenge.method}/${offer.challenge.intent}`;
+  let unpayable: Candidate['unpayable'] = {
+    code: 'rail_unavailable',
+    detail: `No wallet of this gateway answers ${kind}.`,
+  };
+  for (const wallet of parts.wallets) {
+    if (!wallet.answers.includes(kind)) continue;
+    const payable = wallet.payable(offer, asset);
+    if (payable === true) return { offer, asset, micros, wallet: wallet.id, unpayable: null };
+    unpayable = payable;
+  }
+  return { offer, asset, micros, wallet: null, unpayable };
+}
+
+/** The body must be whole for the paid request, and be the one the challenge is bound to. */
+async function bodyFault(visit: LocatedVisit, offer: Offer): Promise<Refusal | undefined> {
+  const end = await visit.body.whole();
+  if (end === 'too_large') {
+    return refuse(
+      'body_too_large',
+      'This request has to be paid for, and its body is larger than limits.replayBody lets the gateway keep.',
+    );
+  }
+  if (end === 'gone')
+    return refuse('upstream_unreachable', 'The agent left before its request was whole; nothing was paid.');
+  return checkDigest(offer.challenge, visit.body.bytes);
+}
+
+function order(
+  parts: Parts,
+  visit: LocatedVisit,
+  decision: Decision,
+  judged: Judged,
+  attempt: number,
+): Order | RefusedDemand {
+  const { offer, asset, micros } = decision.candidate;
+  const wallet = parts.wallets.find((known) => known.id === decision.candidate.wallet);
+  const valued = parts.assets.find((known) => known.id === asset?.id);
+  if (!wallet || !valued || micros === null || !visit.identity || !visit.agent) {
+    throw new Error('a decision without wallet, asset or agent');
+  }
+  const now = parts.clock.now();
+  const planned = wallet.plan(offer, now);
+  if (planned.redeemableUntil <= now) {
+    return { refusal: refuse('challenge_expired', 'The demand expires before a payment could be made.'), judged };
+  }
+  const fingerprint = fingerprintOf(visit);
+  const request: HoldRequest = {
+    id: `${visit.exchange}.${attempt}`,
+    exchange: visit.exchange,
+    micros,
+    lines: decision.lines,
+    agent: visit.agent.id,
+    service: visit.service.id,
+    wallet: wallet.id,
+    claim: {
+      subject: subjectOf(visit.identity),
+      key: visit.asks?.idempotencyKey ?? null,
+      fingerprint,
+      saysRetry: visit.asks?.saysRetry ?? false,
+    },
+    challengeId: offer.challenge.id,
+    railIdentity: `${offer.network}:${planned.identity}`,
+    redeemableUntil: planned.redeemableUntil,
+    unsettledLimit: parts.limits.unsettled,
+    leaseMs: parts.limits.holdLeaseMs,
+  };
+  return { decision, offer, asset: valued, wallet, planned, request, judged };
+}
+
+/** What makes two requests of one agent equal: service, method, target and body. The body must be whole. */
+export function fingerprintOf(visit: LocatedVisit): string {
+  const { path, query } = visit.target;
+  const parts = [visit.service.id, visit.request.method ?? 'GET', `${path}${query}`, visit.body.sha256];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** What a hold's step that set nothing aside means for the agent; null when a fresh challenge may help. */
+export function holdRefusal(outcome: Exclude<HoldOutcome, { kind: 'held' | 'repeat' }>, order: Order): Refusal | null {
+  switch (outcome.kind) {
+    case 'challenge_taken':
+    case 'identity_taken':
+      return null;
+    case 'exceeded':
+      return exceeded(outcome, order);
+    case 'paused': {
+      const detail = `${outcome.unsettled} purchases of this agent at this service have an unknown outcome; an operator has to resolve them first.`;
+      return refuse('service_paused', detail);
+    }
+    case 'stopped':
+      return refuse(
+        'stopped',
+        `An operator stopped payments for ${outcome.stop.kind === 'all' ? 'everybody' : `this ${outcome.stop.kind}`}.`,
+      );
+  }
+}
+
+function exceeded(outcome: Extract<HoldOutcome, { kind: 'exceeded' }>, order: Order): Refusal {
+  const line = outcome.lines[outcome.line];
+  if (!line) throw new Error('the store names a line that was not asked');
+  const counts = outcome.what === 'payments';
+  const resetsAt = line.resetsAt === null ? null : new Date(line.resetsAt).toISOString();
+  const numbers = counts
+    ? { asked: '1', limit: String(line.limitPayments), settled: String(line.payments), held: '0' }
+    : {
+        asked: formatMicros(order.request.micros),
+        limit: formatMicros(line.limitMicros),
+        settled: formatMicros(line.settledMicros),
+        held: formatMicros(line.heldMicros),
+      };
+  const what = counts ? 'number of payments' : 'amount';
+  const detail = `Budget ${line.budget} has no room: the ${what} asked is ${numbers.asked}, of a limit of ${numbers.limit} with ${numbers.settled} settled and ${numbers.held} held.`;
+  return refuse('budget_exceeded', detail, { numbers: { budget: line.budget, ...numbers, resetsAt } });
+}
+
+/** The store's answer about each line, as checks of the receipt. */
+export function lineChecks(lines: readonly LineState[], order: Order, failed: number | null): DecisionCheck[] {
+  return lines.map((line, index) => ({
+    check: `budget ${line.budget}`,
+    outcome: index === failed ? 'failed' : 'passed',
+    limit: formatMicros(line.limitMicros),
+    settled: formatMicros(line.settledMicros),
+    held: formatMicros(line.heldMicros),
+    asked: formatMicros(order.request.micros),
+  }));
+}
+
+function demandEntry(parts: Parts, offer: Offer | undefined): Judged {
+  if (!offer) return {};
+  const { challenge } = offer;
+  const asset = parts.assets.find((known) => known.network === offer.network && known.token === offer.token);
+  return {
+    challenge: {
+      dialect: challenge.dialect,
+      method: challenge.method,
+      intent: challenge.intent,
+      id: challenge.id,
+      realm: challenge.realm,
+      hash: challenge.hash,
+      ...(challenge.expires === null ? {} : { expires: challenge.expires }),
+    },
+    offer: {
+      asset: asset?.id ?? offer.token,
+      network: offer.network,
+      atoms: offer.atoms.toString(),
+      payee: offer.payee,
+      value: asset ? formatMicros(microsOfAtoms(offer.atoms, asset.value, asset.decimals)) : '0.000000',
+      currency: parts.currency,
+    },
+  };
+}

@@ -1,0 +1,176 @@
+// Composition root: builds every part from the configuration, connects them, and takes them down again in order. It
+// decides nothing about a request.
+import { createHmac, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from './config/config.ts';
+import type { Clock, Random } from './domain/clock.ts';
+import type { Parts } from './exchange/parts.ts';
+import { Exchange } from './exchange.ts';
+import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
+import { openIdentifier } from './gateway/identity.ts';
+import { knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
+import { openServices } from './gateway/services.ts';
+import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
+import { type OpenStore, openStore } from './gateway/store.ts';
+import { openConfiguredWallets } from './gateway/wallets.ts';
+import { createWatch } from './gateway/watching.ts';
+import { KeptAnswers } from './inbound/kept-answers.ts';
+import { createInbound, type Inbound } from './inbound/server.ts';
+import type { Log } from './observe/log.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import type { OfflineState } from './operators/api.ts';
+import { createOperators, type Operators } from './operators/server.ts';
+import { loadPolicies } from './policy/load.ts';
+import type { PolicySet } from './policy/set.ts';
+import { hasErrors, showProblem } from './yaml/problem.ts';
+
+/** A gateway that is built; nothing listens before `listen`. */
+export interface Gateway {
+  /** Opens both ports; resolves with their base URLs. */
+  listen(): Promise<{ readonly agents: string; readonly operators: string }>;
+  /** Looks at the policies now. */
+  reload(): Promise<void>;
+  /** Drains within `limits.drain`, then closes everything. Can be called twice. */
+  close(): Promise<void>;
+}
+
+/** A gateway could not be built; the message is for the person who started it. */
+export class StartFailed extends Error {}
+
+const DRAIN_LOOK_MS = 25;
+
+const CLOCK: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+const RANDOM: Random = { bytes: (length) => randomBytes(length) };
+
+/** Builds a gateway. Throws {@link StartFailed} for anything that must be mended before it can run. */
+export async function openGateway(config: Config, log: Log): Promise<Gateway> {
+  const { set, warnings } = firstPolicies(config);
+  for (const warning of warnings) log.event('warn', 'policy warning', { problems: [warning] });
+  const store = await openStore(config, CLOCK, RANDOM).catch((error: unknown) => {
+    throw new StartFailed(error instanceof Error ? error.message : 'the state cannot be opened');
+  });
+  try {
+    return await assemble(config, log, set, store);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function assemble(config: Config, log: Log, set: PolicySet, store: OpenStore): Promise<Gateway> {
+  const { budget, ledger } = store;
+  const status: Status = { draining: false, recovered: false, storeAnswers: true };
+  const authority = createAuthority(config, { budget, ledger, log }, set);
+  const operated = { config, budget, ledger, authority, status };
+  const metrics = createMetrics(metricsOptions(operated));
+  const parts = await exchangeParts(config, log, operated, store.key, metrics);
+  const exchange = new Exchange(parts);
+  const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
+  const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
+  const inbound = createInbound({ ...config.listen.agents, tls, handle });
+  const operators = createOperators(await operatorsOptions({ ...operated, metrics, tls, clock: CLOCK, log }));
+  const settling = keepSettled(parts, authority, status, log);
+  await settling.first;
+  await authority.sealFirst();
+  store.onLost((reason) => stopItself(log, reason));
+  const takeDown = async (): Promise<void> => {
+    status.draining = true;
+    inbound.drain();
+    await drained(exchange, config.limits.drainMs);
+    await takeApart({ inbound, exchange, operators, settling, authority, parts, store });
+    metrics.close();
+    log.flush();
+  };
+  let closing: Promise<void> | undefined;
+  return {
+    listen: async () => ({ operators: await operators.listen(), agents: await inbound.listen() }),
+    reload: () => authority.reload(),
+    close: () => {
+      closing ??= takeDown();
+      return closing;
+    },
+  };
+}
+
+async function exchangeParts(
+  config: Config,
+  log: Log,
+  { budget, ledger, authority, status }: Operated,
+  key: Uint8Array,
+  metrics: Metrics,
+): Promise<Parts> {
+  const wallets = await openConfiguredWallets(config, RANDOM);
+  const identifier = await openIdentifier(config, CLOCK, log);
+  const answers = new Set(wallets.flatMap((wallet) => wallet.answers));
+  const rails = new Map(config.wallets.map((wallet) => [wallet.id, wallet.rail]));
+  return {
+    clock: CLOCK,
+    random: RANDOM,
+    currency: config.accounting.currency,
+    services: openServices(config.services, config.limits.challengeBytes),
+    issuers: identifier.issuers,
+    identify: (token) => identifier.identify(token),
+    policy: () => authority.current(),
+    assets: config.assets,
+    wallets,
+    answers,
+    acceptPayment: [...answers].join(', '),
+    budget,
+    ledger,
+    ready: () => status.recovered && authority.agreed(),
+    kept: new KeptAnswers(config.limits.keptAnswersBytes),
+    limits: config.limits,
+    watch: createWatch(log, metrics, (wallet) => rails.get(wallet) ?? 'unknown'),
+    upstreamKey: (subject, name) =>
+      createHmac('sha256', key)
+        .update(JSON.stringify([subject, name]))
+        .digest('hex'),
+  };
+}
+
+/** The durable parts of a gateway that does not run, for orders given while it is down. */
+export async function openOffline(config: Config): Promise<OfflineState> {
+  const { set } = firstPolicies(config);
+  const store = await openStore(config, CLOCK, RANDOM);
+  return { ...store, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] };
+}
+
+function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
+  const { set, problems } = loadPolicies(config.policies, policyContext(config));
+  if (!set || hasErrors(problems)) throw new StartFailed(problems.map(showProblem).join('\n'));
+  return { set, warnings: problems.map(showProblem) };
+}
+
+/** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
+async function drained(exchange: Exchange, withinMs: number): Promise<void> {
+  const until = CLOCK.monotonic() + withinMs;
+  while (exchange.underWay() > 0 && CLOCK.monotonic() < until) await sleep(DRAIN_LOOK_MS);
+}
+
+interface Running {
+  readonly inbound: Inbound;
+  readonly exchange: Exchange;
+  readonly operators: Operators;
+  readonly settling: Settling;
+  readonly authority: Authority;
+  readonly parts: Parts;
+  readonly store: OpenStore;
+}
+
+async function takeApart({ inbound, exchange, operators, settling, authority, parts, store }: Running): Promise<void> {
+  settling.stop();
+  authority.close();
+  await inbound.close();
+  await exchange.close();
+  await operators.close();
+  await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
+  await store.close();
+}
+
+/** Without its state a gateway can decide nothing: it ends, and its supervisor starts it again. */
+function stopItself(log: Log, reason: string): void {
+  log.event('error', 'the state is lost; stopping', { problems: [reason] });
+  log.flush();
+  process.exitCode = 1;
+  process.kill(process.pid, 'SIGTERM');
+}

@@ -1,0 +1,80 @@
+// Keeps the gateway fit to pay: recovers what an earlier process left open, compares the budgets with the store's record,
+// and tells the store that this gateway lives. What fails is tried again until it works; until then nothing is bought.
+import type { Parts } from '../exchange/parts.ts';
+import { recover } from '../exchange/recover.ts';
+import { errorFacts, type Log } from '../observe/log.ts';
+import type { Authority } from './authority.ts';
+
+/** How the gateway stands; read by the exchange, the metrics and /readyz. */
+export interface Status {
+  draining: boolean;
+  recovered: boolean;
+  storeAnswers: boolean;
+}
+
+/** The loops, and the first try. */
+export interface Settling {
+  /** Resolves after the first try; rejects when the store was reached and records other budgets than these. */
+  readonly first: Promise<void>;
+  stop(): void;
+}
+
+const HEARTBEAT_MS = 500;
+const RETRY_MS = 1_000;
+
+/** Starts both loops. */
+export function keepSettled(parts: Parts, authority: Authority, status: Status, log: Log): Settling {
+  const beat = () =>
+    parts.budget.heartbeat().then(
+      () => heard(status, log, true),
+      (fault: unknown) => heard(status, log, false, fault),
+    );
+  const settle = async (): Promise<void> => {
+    if (!authority.agreed()) {
+      const wrong = await authority.agree();
+      if (wrong.length > 0) throw new TermsDiffer(wrong);
+    }
+    if (status.recovered) return;
+    const { outcomes, uncertain, released } = await recover(parts);
+    status.recovered = true;
+    if (outcomes + uncertain + released > 0)
+      log.event('info', `recovered: ${outcomes} outcomes, ${uncertain} uncertain, ${released} released`);
+  };
+  const again = () =>
+    settle().catch((fault: unknown) => {
+      if (fault instanceof TermsDiffer) log.event('error', fault.message, { problems: fault.wrong });
+    });
+  const heartbeat = setInterval(() => void beat(), HEARTBEAT_MS);
+  const retry = setInterval(() => void again(), RETRY_MS);
+  return {
+    first: beat()
+      .then(settle)
+      .catch((fault: unknown) => {
+        if (fault instanceof TermsDiffer) throw fault;
+        log.event('warn', 'the store does not answer yet; nothing is bought until it does', {
+          error: errorFacts(fault),
+        });
+      }),
+    stop: () => {
+      clearInterval(heartbeat);
+      clearInterval(retry);
+    },
+  };
+}
+
+/** The store counts these budgets in another way: a new id is needed. */
+export class TermsDiffer extends Error {
+  readonly wrong: readonly string[];
+
+  constructor(wrong: readonly string[]) {
+    super(`the budget store was used with other terms: ${wrong.join('; ')}`);
+    this.wrong = wrong;
+  }
+}
+
+function heard(status: Status, log: Log, answers: boolean, fault?: unknown): void {
+  if (status.storeAnswers === answers) return;
+  status.storeAnswers = answers;
+  if (answers) log.event('info', 'the budget store answers again');
+  else log.event('error', 'the budget store does not answer', { error: errorFacts(fault) });
+}

@@ -1,0 +1,75 @@
+// Opens what is durable: the state thread with the receipt log, and the budget store beside it or in Redis.
+import type { Budget } from '../budget/budget.ts';
+import { embeddedBudget } from '../budget/embedded-budget.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock, Random } from '../domain/clock.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { openLedger } from '../ledger/sealed-ledger.ts';
+import { openState, type StateThread } from '../state/thread.ts';
+import type { StateWorkerData } from '../state-worker.ts';
+
+/** The durable parts of a gateway. */
+export interface OpenStore {
+  readonly budget: Budget;
+  readonly ledger: Ledger;
+  /** 32 bytes under which claims and upstream idempotency keys are hashed; the same at every gateway of the store. */
+  readonly key: Uint8Array;
+  /** Called once when the state thread ends by itself. */
+  onLost(callback: (reason: string) => void): void;
+  close(): Promise<void>;
+}
+
+/** Does a development issuer or a sandbox wallet take part? Then every receipt says so. */
+export function isDevelopment(config: Config): boolean {
+  return config.identity.development || config.wallets.some((wallet) => wallet.rail === 'sandbox');
+}
+
+/** Opens all of it, or throws an Error whose message is for the person who starts the gateway. */
+export async function openStore(config: Config, clock: Clock, random: Random): Promise<OpenStore> {
+  const data: StateWorkerData = {
+    dir: config.state.dir,
+    diskReserveBytes: config.limits.diskReserveBytes,
+    development: isDevelopment(config),
+    embedded: config.budgets.store === 'embedded' ? { repeatWindowMs: config.limits.repeatWindowMs } : null,
+  };
+  const thread = await openState({ worker: new URL('../state-worker.ts', import.meta.url), data });
+  try {
+    const ledger = await openLedger(thread);
+    const key = keyOf(config, ledger);
+    const budget = await openBudget(config, thread, { log: ledger.log, key, clock, random });
+    return {
+      budget,
+      ledger,
+      key,
+      onLost: (callback) => thread.onExit(callback),
+      close: async () => {
+        await budget.shutdown();
+        await thread.close();
+      },
+    };
+  } catch (error) {
+    await thread.close();
+    throw error;
+  }
+}
+
+/** The embedded store's key never leaves the state folder; a shared one is configured. */
+function keyOf(config: Config, ledger: Ledger): Uint8Array {
+  if (config.budgets.store === 'redis') return Buffer.from(config.budgets.key.reveal(), 'hex');
+  return Buffer.from(ledger.mask('purchase claims and upstream idempotency keys'), 'hex');
+}
+
+type Named = { readonly log: string; readonly key: Uint8Array; readonly clock: Clock; readonly random: Random };
+
+async function openBudget(config: Config, thread: StateThread, named: Named): Promise<Budget> {
+  const { budgets, accounting, limits } = config;
+  const options = { ...named, timeZone: accounting.timeZone, repeatWindowMs: limits.repeatWindowMs };
+  if (budgets.store === 'embedded') return embeddedBudget(thread, options);
+  const { openRedisBudget } = await import('../budget/redis-budget.ts');
+  return openRedisBudget({
+    ...options,
+    url: budgets.url.reveal(),
+    namespace: budgets.namespace,
+    replicas: budgets.replicas,
+  });
+}

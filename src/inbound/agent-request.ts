@@ -1,0 +1,72 @@
+// Reads the headers that are addressed to the gateway, strictly. What it does not know is left for the service.
+import { type Micros, microsOfDecimal, readMoney } from '../domain/money.ts';
+import { type Refusal, refuse } from '../domain/refusal.ts';
+
+/** What an agent asks of the gateway itself, beside the request that it wants forwarded. */
+export interface AgentAsks {
+  readonly idempotencyKey: string | null;
+  readonly taskClaimed: string | null;
+  readonly purposeClaimed: string | null;
+  readonly maxPrice: { readonly micros: Micros; readonly currency: string } | null;
+  /** The client's own library says that this is a retry. */
+  readonly saysRetry: boolean;
+  /** The trace id (32 hex digits) and the flags of a valid `traceparent` (W3C Trace Context, section 3.2). */
+  readonly trace: { readonly id: string; readonly flags: string } | null;
+}
+
+/** The values of one header in a flat list, in order. */
+export function headerValues(raw: readonly string[], lowerName: string): string[] {
+  const found: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (name.length === lowerName.length && name.toLowerCase() === lowerName) found.push(raw[i + 1] as string);
+  }
+  return found;
+}
+
+/** Reads all of them, or refuses with `header_malformed` naming the header and what it should look like. */
+export function readAgentAsks(raw: readonly string[]): AgentAsks | Refusal {
+  const single: Record<string, string | null> = {};
+  for (const { name, pattern, form } of STRICT_HEADERS) {
+    const values = headerValues(raw, name.toLowerCase());
+    const value = values[0] ?? null;
+    if (values.length > 1) return malformed(name, 'it was sent more than once');
+    if (value !== null && !pattern.test(value)) return malformed(name, form);
+    single[name] = value;
+  }
+  const price = readMaxPrice(single['Purser-Max-Price'] ?? null);
+  if (price !== null && 'kind' in price) return price;
+  return {
+    idempotencyKey: single['Idempotency-Key'] ?? null,
+    taskClaimed: single['Purser-Task'] ?? null,
+    purposeClaimed: single['Purser-Purpose'] ?? null,
+    maxPrice: price,
+    saysRetry: headerValues(raw, 'x-stainless-retry-count').some((value) => /^[1-9][0-9]{0,3}$/.test(value)),
+    trace: readTrace(headerValues(raw, 'traceparent')),
+  };
+}
+
+const STRICT_HEADERS = [
+  { name: 'Idempotency-Key', pattern: /^[\x21-\x7e]{1,255}$/, form: 'it must be 1 to 255 visible ASCII characters' },
+  { name: 'Purser-Task', pattern: /^[\x21-\x7e]{1,200}$/, form: 'it must be 1 to 200 visible ASCII characters' },
+  { name: 'Purser-Purpose', pattern: /^[\x20-\x7e]{1,200}$/, form: 'it must be 1 to 200 visible ASCII characters' },
+  { name: 'Purser-Max-Price', pattern: /^[0-9.]{1,40} [A-Z]{3}$/, form: 'it must look like: 0.05 USD' },
+] as const;
+
+function readMaxPrice(text: string | null): AgentAsks['maxPrice'] | Refusal {
+  if (text === null) return null;
+  const money = readMoney(text);
+  const micros = money && microsOfDecimal(money.amount);
+  if (!money || micros === undefined)
+    return malformed('Purser-Max-Price', 'it must look like: 0.05 USD, with at most six decimals');
+  return { micros, currency: money.currency };
+}
+
+function readTrace(values: string[]): AgentAsks['trace'] {
+  const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(values.length === 1 ? (values[0] ?? '') : '');
+  if (!match?.[1] || !match[3] || /^0+$/.test(match[1]) || /^0+$/.test(match[2] ?? '0')) return null;
+  return { id: match[1], flags: match[3] };
+}
+
+const malformed = (name: string, why: string): Refusal =>
+  refuse('header_malformed', `The ${name} header cannot be read: ${why}.`);

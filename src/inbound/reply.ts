@@ -1,0 +1,64 @@
+// Whatever the gateway answers by itself: problem documents (RFC 9457) and the Purser-Receipt header (RFC 8941).
+import type { ServerResponse } from 'node:http';
+import { formatMicros, type Micros } from '../domain/money.ts';
+import { type Refusal, refusalRow } from '../domain/refusal.ts';
+
+/** The state a Purser-Receipt header names. */
+export type ReceiptState = 'settled' | 'exposed' | 'pending' | 'refused';
+
+/** `"<id>";state=…` for an answer of the service that was paid for. */
+export function receiptHeader(id: string, state: ReceiptState, micros: Micros, currency: string): string {
+  return `"${id}";state=${state};amount="${formatMicros(micros)}";currency="${currency}"`;
+}
+
+/** Answers a refusal. `receipt` is absent where none was sealed. Does nothing when the agent has gone. */
+export function sendRefusal(response: ServerResponse, refusal: Refusal, receipt: string | null): void {
+  if (response.headersSent || response.destroyed) return;
+  const row = refusalRow(refusal.code);
+  const retryAfter = refusal.retryAfter ?? row.retryAfter;
+  const body = Buffer.from(JSON.stringify(problem(refusal, receipt)));
+  const headers = [
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+  ];
+  if (receipt !== null) headers.push('Purser-Receipt', `"${receipt}";state=refused;code="${refusal.code}"`);
+  if (retryAfter !== undefined) headers.push('Retry-After', String(retryAfter));
+  if (row.retryAfter === undefined) headers.push('X-Should-Retry', 'false');
+  if (row.status === 401) headers.push('WWW-Authenticate', 'Bearer realm="purser"');
+  response.writeHead(row.status, row.title, headers);
+  response.end(response.req.method === 'HEAD' ? undefined : body);
+}
+
+/** The members of the problem document; `error` is what model clients show to people. */
+function problem(refusal: Refusal, receipt: string | null): Record<string, unknown> {
+  const row = refusalRow(refusal.code);
+  return {
+    type: `urn:purser:problem:${refusal.code}`,
+    title: row.title,
+    status: row.status,
+    detail: refusal.detail,
+    code: refusal.code,
+    ...(receipt === null ? {} : { receipt }),
+    ...refusal.numbers,
+    ...refusal.members,
+    error: { message: refusal.detail, type: 'purser_refusal', code: refusal.code },
+  };
+}
+
+/** Answers JSON of our own, for an agent's own pages. */
+export function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = Buffer.from(`${JSON.stringify(value)}\n`);
+  response.writeHead(status, [
+    'Content-Type',
+    'application/json',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+  ]);
+  response.end(response.req.method === 'HEAD' ? undefined : body);
+}

@@ -1,0 +1,135 @@
+// The agents' port: node's HTTP server with strict limits. Whatever was read as a request is answered, also while
+// draining; what cannot be read as one is answered 400 and closed.
+
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+
+/** Where the agents' port listens, and with which certificate. */
+export interface InboundOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM texts, or null for plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Handles a request to its end; never throws. `awaitsContinue`: the body is not sent before a 100. */
+  handle(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): Promise<void>;
+}
+
+/** The listening port. */
+export interface Inbound {
+  /** Resolves with the base URL once connections are accepted. */
+  listen(): Promise<string>;
+  /** Accepts no more connections and lets idle ones go; those with a request under way finish it. */
+  drain(): void;
+  /** Closes what is left. */
+  close(): Promise<void>;
+}
+
+/** More header bytes than any client sends; beyond it 431. */
+const MAX_HEADER_BYTES = 32 * 1024;
+const MAX_HEADERS = 200;
+const HEADERS_TIMEOUT_MS = 30_000;
+const IDLE_TIMEOUT_MS = 65_000;
+/** So much of a refused request's body is read and thrown away, so that its sender gets to read the answer. */
+const DISCARD_LIMIT_BYTES = 32 * 1024 * 1024;
+
+/** Builds the port; nothing is open before `listen`. */
+export function createInbound(options: InboundOptions): Inbound {
+  const handler =
+    (awaitsContinue: boolean): RequestListener =>
+    (request, response) => {
+      if (draining) response.shouldKeepAlive = false;
+      if (serveOwn(request, response)) return;
+      response.once('finish', () => discardRest(request));
+      void options.handle(request, response, awaitsContinue);
+    };
+  const server = open(options, handler(false));
+  let draining = false;
+  server.on('checkContinue', handler(true));
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    socket.end(
+      rawAnswer(
+        '405 Method Not Allowed',
+        'This gateway is called by its base URL; it does not tunnel.',
+        'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n',
+      ),
+    );
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket));
+  return {
+    listen: async () => {
+      server.listen(options.port, options.host);
+      await once(server, 'listening');
+      const { address, family, port } = server.address() as AddressInfo;
+      const host = family === 'IPv6' ? `[${address}]` : address;
+      return `${options.tls ? 'https' : 'http'}://${host}:${port}`;
+    },
+    drain: () => {
+      draining = true;
+      server.close();
+      server.closeIdleConnections();
+    },
+    close: async () => {
+      draining = true;
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function open(options: InboundOptions, listener: RequestListener): Server {
+  const limits = { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: true, insecureHTTPParser: false, noDelay: true };
+  const server = options.tls
+    ? createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, listener)
+    : createServer(limits, listener);
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.keepAliveTimeout = IDLE_TIMEOUT_MS;
+  // A model client streams its request for as long as it likes; what it may not do is send its head slowly.
+  server.requestTimeout = 0;
+  server.maxHeadersCount = MAX_HEADERS;
+  return server;
+}
+
+/** Answers that need no agent: the well-known paths are nobody's service, and TRACE would echo the token. */
+function serveOwn(request: IncomingMessage, response: ServerResponse): boolean {
+  if (request.method === 'TRACE') {
+    response.writeHead(405, { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS', 'content-length': 0 }).end();
+    return true;
+  }
+  if (!request.url?.startsWith('/.well-known/')) return false;
+  response.writeHead(404, { 'content-type': 'text/plain', 'cache-control': 'no-store' }).end('Not found\n');
+  return true;
+}
+
+function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  let seen = 0;
+  request.on('data', (chunk: Buffer) => {
+    seen += chunk.length;
+    if (seen > DISCARD_LIMIT_BYTES) request.destroy();
+  });
+  request.resume();
+}
+
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    return void socket.end(rawAnswer('431 Request Header Fields Too Large', 'The request headers are too large.'));
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return void socket.end(rawAnswer('408 Request Timeout', 'The request head did not arrive in time.'));
+  }
+  socket.end(rawAnswer('400 Bad Request', 'This is not a request that can be read in one way only.'));
+}
+
+function rawAnswer(status: string, detail: string, more = ''): string {
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: status.slice(4),
+    status: Number(status.slice(0, 3)),
+    detail,
+  });
+  const head = `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n`;
+  return `${head}X-Should-Retry: false\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
+}

@@ -1,0 +1,81 @@
+// A receipt as a link of the chain: its canonical bytes, its hash, its signature (contract, "Receipts"). Pure.
+import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { canonicalJson } from '../domain/canonical.ts';
+import type { ReceiptEntry } from '../domain/receipt.ts';
+
+/** What `prev` is for the first receipt. */
+export const NO_HASH = '0'.repeat(64);
+
+/** The end of a chain: what the next receipt follows. */
+export interface Head {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** What the ledger adds to an entry. */
+export interface Link {
+  readonly v: 1;
+  readonly log: string;
+  readonly seq: number;
+  readonly prev: string;
+  readonly at: string;
+  readonly id: string;
+  readonly development?: true;
+}
+
+/** The key a log is signed with; `kid` is the RFC 7638 thumbprint of its public half. */
+export interface LogKey {
+  readonly privateKey: KeyObject;
+  readonly kid: string;
+  /** The public key as a JWK for a JWKS (RFC 8037). */
+  readonly jwk: Readonly<Record<string, string>>;
+}
+
+/** The signed statement that a log reached `seq`, kept elsewhere or at the end of an export. */
+export interface LogHead extends Head {
+  readonly log: string;
+  /** When it was signed. */
+  readonly at: string;
+}
+
+/** The JWS `typ` of receipts and of heads. */
+export const RECEIPT_TYP = 'purser-receipt+jws';
+export const HEAD_TYP = 'purser-head+jws';
+
+/** The link that follows `head`. */
+export function nextLink(log: string, head: Head, at: string, development: boolean): Link {
+  const seq = head.seq + 1;
+  const link = { v: 1, log, seq, prev: head.hash, at, id: `${log}.${seq}` } as const;
+  return development ? { ...link, development } : link;
+}
+
+/** The bytes (as text) of a receipt and their SHA-256 in hex. */
+export function bindReceipt(entry: ReceiptEntry, link: Link): { bytes: string; hash: string } {
+  const bytes = canonicalJson({ ...entry, ...link });
+  return { bytes, hash: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** The signature part of a compact JWS over `payload` (RFC 7515, Ed25519 by RFC 8037). */
+export function signPart(payload: string, typ: string, key: LogKey): string {
+  const input = `${protectedPart(typ, key.kid)}.${base64url(payload)}`;
+  return sign(null, Buffer.from(input), key.privateKey).toString('base64url');
+}
+
+/** The whole compact JWS from its parts. */
+export function compactJws(payload: string, typ: string, kid: string, signature: string): string {
+  return `${protectedPart(typ, kid)}.${base64url(payload)}.${signature}`;
+}
+
+/** The key with its thumbprint and public form. Throws TypeError when it is not Ed25519. */
+export function logKeyOf(privateKey: KeyObject): LogKey {
+  if (privateKey.asymmetricKeyType !== 'ed25519') throw new TypeError('a log key is an Ed25519 key');
+  const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
+  if (x === undefined) throw new TypeError('a log key has a public half');
+  const required = { crv: 'Ed25519', kty: 'OKP', x };
+  const kid = createHash('sha256').update(canonicalJson(required)).digest('base64url');
+  return { privateKey, kid, jwk: { ...required, kid, alg: 'EdDSA', use: 'sig' } };
+}
+
+const base64url = (text: string): string => Buffer.from(text).toString('base64url');
+
+const protectedPart = (typ: string, kid: string): string => base64url(canonicalJson({ alg: 'EdDSA', kid, typ }));

@@ -1,0 +1,87 @@
+// The log's two secrets, files of mode 0600 in the state folder: the signing key and the key that masks queries and
+// bodies. They are made once and never overwritten.
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { judgeAccess, processIdentity } from '../domain/access.ts';
+import { codedError } from '../domain/operations.ts';
+import { type LogKey, logKeyOf } from './chain.ts';
+
+const LOG_KEY_FILE = 'log-key.pem';
+const MASK_KEY_FILE = 'mask.key';
+const MASK_KEY_BYTES = 32;
+
+const LOG_KEY_FIX = 'put the key back from a backup, or move the whole state folder away to begin a new log';
+
+/**
+ * The log's key for the one process that writes. `signedBy` is the kid of the receipts that exist, undefined when there
+ * are none: only then is a missing key made. Throws as {@link readLogKey} does.
+ */
+export function openLogKey(dir: string, signedBy: string | undefined): LogKey {
+  const path = join(dir, LOG_KEY_FILE);
+  if (signedBy === undefined && !readSecret(path)) writeSecret(path, newLogKey());
+  return readLogKey(dir, signedBy);
+}
+
+/**
+ * The log's key, which must be there. Throws an Error with code `state_damaged` when it is missing, unreadable or not the
+ * one that signed the receipts, `state_unsafe` when others can get at it.
+ */
+export function readLogKey(dir: string, signedBy: string | undefined): LogKey {
+  const path = join(dir, LOG_KEY_FILE);
+  const bytes = readSecret(path);
+  if (!bytes) throw codedError('state_damaged', `${path} is missing, but the receipt log needs it; ${LOG_KEY_FIX}`);
+  const key = parseLogKey(path, bytes);
+  if (signedBy !== undefined && key.kid !== signedBy) {
+    throw codedError('state_damaged', `${path} is not the key that signed the receipts beside it; ${LOG_KEY_FIX}`);
+  }
+  return key;
+}
+
+/** The 32 bytes under which hashes of queries and bodies are masked; made when missing. */
+export function openMaskKey(dir: string): Buffer {
+  const path = join(dir, MASK_KEY_FILE);
+  const bytes = readSecret(path) ?? writeSecret(path, randomBytes(MASK_KEY_BYTES));
+  if (bytes.length === MASK_KEY_BYTES) return bytes;
+  throw codedError('state_damaged', `${path} does not hold ${MASK_KEY_BYTES} bytes; put it back from a backup`);
+}
+
+function newLogKey(): Buffer {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  return Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+}
+
+function parseLogKey(path: string, pem: Buffer): LogKey {
+  try {
+    return logKeyOf(createPrivateKey(pem));
+  } catch (error) {
+    throw codedError('state_damaged', `${path} is not an Ed25519 private key in PEM; put it back from a backup`, error);
+  }
+}
+
+function readSecret(path: string): Buffer | undefined {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (!status) return undefined;
+  const self = processIdentity();
+  const verdict = self ? judgeAccess(status, self) : undefined;
+  if (verdict?.kind === 'refused') throw codedError('state_unsafe', `${path} is not safe: ${verdict.why}`);
+  if (verdict?.kind === 'tighten') chmodSync(path, 0o600);
+  return readFileSync(path);
+}
+
+// Written beside and renamed, so that a crash never leaves half a key behind under its name.
+function writeSecret(path: string, bytes: Buffer): Buffer {
+  const beside = `${path}.new`;
+  const file = openSync(beside, 'w', 0o600);
+  try {
+    if (writeSync(file, bytes) < bytes.length) throw codedError('state_unavailable', `${path} cannot be written`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(beside, path);
+  const folder = openSync(join(path, '..'), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+  return bytes;
+}

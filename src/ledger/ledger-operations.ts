@@ -1,0 +1,152 @@
+// What the state thread does for the ledger: seals entries onto the chain, remembers what is unfinished, reads back.
+// Hashing and signing happen here, away from the gateway's event loop.
+import type { DatabaseSync } from 'node:sqlite';
+import { codedError, type Operations } from '../domain/operations.ts';
+import { type ReceiptEntry, receiptEntry, type Sealed } from '../domain/receipt.ts';
+import { bindReceipt, type Head, type Link, type LogKey, nextLink, RECEIPT_TYP, signPart } from './chain.ts';
+import { openLogKey, openMaskKey } from './key-files.ts';
+import type { ReceiptFilter, Unfinished } from './ledger.ts';
+import { receiptAt, sealedOf, selectReceipts, seqOfId } from './query.ts';
+import { headOf, kidOf, prepareTables, SELECTORS } from './tables.ts';
+
+/** What the ledger needs to know in the state thread. */
+export interface LedgerSettings {
+  /** The state folder, where the keys are. */
+  readonly dir: string;
+  /** A development issuer or sandbox wallet is in use: every receipt says so. */
+  readonly development: boolean;
+}
+
+/** What the gateway's side is told once. */
+export interface LedgerAbout {
+  readonly log: string;
+  readonly jwk: Readonly<Record<string, string>>;
+  readonly maskKey: Uint8Array;
+}
+
+/** What sealing added to the entry. */
+export interface SealedLink {
+  readonly link: Link;
+  readonly hash: string;
+}
+
+const LIST_DEFAULT = 100;
+const LIST_MOST = 1_000;
+
+/**
+ * The ledger's operations on this database. `now` is the wall clock in milliseconds. Throws an Error with code
+ * `state_damaged` or `state_unsafe` when the log's keys are not what the receipts need.
+ */
+export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now: () => number): Operations {
+  const { log } = prepareTables(db);
+  const key = openLogKey(settings.dir, kidOf(db));
+  const about: LedgerAbout = { log, jwk: key.jwk, maskKey: openMaskKey(settings.dir) };
+  const seal = sealer(db, { log, key, development: settings.development, now });
+  const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
+  return {
+    'ledger.about': { durable: false, run: () => about },
+    'ledger.seal': { durable: true, run: (entry) => seal(readEntry(entry)) },
+    'ledger.applied': { durable: false, run: (seq) => void applied.run(Number(seq)) },
+    'ledger.find': { durable: false, run: (id) => find(db, seqOfId(log, String(id))) },
+    'ledger.list': { durable: false, run: (filter) => list(db, filter as ReceiptFilter) },
+    'ledger.exchange': { durable: false, run: (exchange) => ofExchange(db, String(exchange)) },
+    'ledger.unfinished': { durable: false, run: () => unfinished(db) },
+  };
+}
+
+function readEntry(value: unknown): ReceiptEntry {
+  const entry = receiptEntry.safeParse(value);
+  if (!entry.success) throw codedError('entry_invalid', `not a receipt entry: ${entry.error.message}`);
+  const { kind, hold, exchange } = entry.data;
+  if ((kind === 'intended' || isOutcome(kind)) && (!hold || !exchange)) {
+    throw codedError('entry_invalid', `a receipt of kind ${kind} must name its hold and its exchange`);
+  }
+  return entry.data;
+}
+
+const isOutcome = (kind: ReceiptEntry['kind']): boolean =>
+  kind === 'settled' || kind === 'voided' || kind === 'uncertain' || kind === 'resolved';
+
+interface Sealer {
+  readonly log: string;
+  readonly key: LogKey;
+  readonly development: boolean;
+  readonly now: () => number;
+}
+
+function sealer(db: DatabaseSync, { log, key, development, now }: Sealer): (entry: ReceiptEntry) => SealedLink {
+  const columns = ['seq', 'at', ...SELECTORS, 'hash', 'kid', 'signature', 'bytes'];
+  const insert = db.prepare(
+    `INSERT INTO receipts (${columns.join(', ')}) VALUES (${columns.map((column) => `:${column}`).join(', ')})`,
+  );
+  const remember = rememberer(db);
+  const last = db.prepare('SELECT seq, hash FROM receipts ORDER BY seq DESC LIMIT 1');
+  // The head is read each time rather than kept: a batch that is rolled back then needs no undoing here.
+  const head = (): Head => {
+    const row = last.get();
+    return row ? { seq: Number(row.seq), hash: String(row.hash) } : headOf(db);
+  };
+  return (entry) => {
+    const link = nextLink(log, head(), new Date(now()).toISOString(), development);
+    const { bytes, hash } = bindReceipt(entry, link);
+    const signature = signPart(bytes, RECEIPT_TYP, key);
+    insert.run({ seq: link.seq, at: link.at, ...selectorsOf(entry), hash, kid: key.kid, signature, bytes });
+    remember(entry, link.seq);
+    return { link, hash };
+  };
+}
+
+function selectorsOf(entry: ReceiptEntry): Record<(typeof SELECTORS)[number], string | null> {
+  return {
+    kind: entry.kind,
+    exchange: entry.exchange ?? null,
+    agent: entry.agent?.id ?? entry.summary?.agent ?? null,
+    owner: entry.agent?.owner ?? null,
+    team: entry.agent?.team ?? null,
+    service: entry.service?.id ?? null,
+    task: entry.agent?.task ?? entry.agent?.taskClaimed ?? null,
+    code: entry.decision?.code ?? entry.summary?.code ?? null,
+    payee: entry.offer?.payee ?? null,
+    trace: entry.trace ?? null,
+  };
+}
+
+// Which holds recovery has to look at, kept in the same transaction as the receipts themselves.
+function rememberer(db: DatabaseSync): (entry: ReceiptEntry, seq: number) => void {
+  const intend = db.prepare('INSERT OR IGNORE INTO unfinished (hold, intended) VALUES (?, ?)');
+  const end = db.prepare(
+    'INSERT INTO unfinished (hold, outcome) VALUES (?, ?) ON CONFLICT (hold) DO UPDATE SET outcome = excluded.outcome',
+  );
+  return (entry, seq) => {
+    if (!entry.hold) return;
+    if (entry.kind === 'intended') intend.run(entry.hold.id, seq);
+    else if (isOutcome(entry.kind)) end.run(entry.hold.id, seq);
+  };
+}
+
+function find(db: DatabaseSync, seq: number | undefined): Sealed | undefined {
+  const stored = seq === undefined ? undefined : receiptAt(db, seq);
+  return stored && sealedOf(stored);
+}
+
+function list(db: DatabaseSync, filter: ReceiptFilter): Sealed[] {
+  const limit = Math.min(filter.limit ?? LIST_DEFAULT, LIST_MOST);
+  return Array.from(selectReceipts(db, { ...filter, limit }), sealedOf);
+}
+
+function ofExchange(db: DatabaseSync, exchange: string): Sealed[] {
+  return Array.from(selectReceipts(db, { exchange, ascending: true }), sealedOf);
+}
+
+function unfinished(db: DatabaseSync): Unfinished {
+  const seqs = (sql: string): number[] =>
+    db
+      .prepare(sql)
+      .all()
+      .map((row) => Number(row.seq));
+  const sealed = (list: number[]): Sealed[] => list.map((seq) => find(db, seq)).filter((one) => one !== undefined);
+  return {
+    intents: sealed(seqs('SELECT intended AS seq FROM unfinished WHERE outcome IS NULL ORDER BY intended')),
+    outcomes: sealed(seqs('SELECT outcome AS seq FROM unfinished WHERE outcome IS NOT NULL ORDER BY outcome')),
+  };
+}

@@ -1,0 +1,61 @@
+// The append-only log of what the gateway did. A sealed receipt is durable before its promise resolves.
+import type { Receipt, ReceiptEntry, ReceiptKind, Sealed } from '../domain/receipt.ts';
+
+/** The receipt log of this gateway. */
+export interface Ledger {
+  /** The log's name, the prefix of every id. */
+  readonly log: string;
+  /**
+   * Appends, signs and syncs; receipts sealed in one turn share one sync. Throws GatewayFault('ledger_unavailable')
+   * when it is not durable: then nothing was appended and the same entry may be tried again. `intended` and outcomes
+   * (`settled`, `voided`, `uncertain`, `resolved`) must carry `hold` and `exchange`; an entry of the wrong shape is a
+   * mistake of the caller and throws a TypeError.
+   */
+  seal(entry: ReceiptEntry): Promise<Sealed>;
+  /** Can outcomes still be written? False after a failed write (until one works again) and below the disk reserve. */
+  ready(): boolean;
+  /** One receipt by its id, or undefined. */
+  find(id: string): Promise<Sealed | undefined>;
+  /** All receipts of one exchange, in order. */
+  ofExchange(exchange: string): Promise<Sealed[]>;
+  /** Receipts that match, newest first unless `ascending`; at most `limit` (100 unless told, 1,000 at most). */
+  list(filter: ReceiptFilter): Promise<Sealed[]>;
+  /** What recovery has to finish, oldest first. */
+  unfinished(): Promise<Unfinished>;
+  /** The budget store has taken the outcome with this sequence number: it need not be applied again. */
+  applied(seq: number): Promise<void>;
+  /** The HMAC (hex) of a query or body hash under the key that stays in the state folder. */
+  mask(text: string): string;
+  /** The public log keys as a JWKS. */
+  keys(): { keys: Record<string, unknown>[] };
+}
+
+/** Purchases whose end is not sealed, or sealed but perhaps not known to the budget store. */
+export interface Unfinished {
+  /** `intended` receipts whose hold has no sealed outcome: a proof may exist. */
+  readonly intents: readonly Sealed[];
+  /** The latest outcome (`settled`, `voided`, `uncertain`, `resolved`) of each hold that was not marked as applied. */
+  readonly outcomes: readonly Sealed[];
+}
+
+/** What `receipts list` can select by; every given member must match. */
+export interface ReceiptFilter {
+  readonly kind?: ReceiptKind;
+  readonly agent?: string;
+  readonly owner?: string;
+  readonly team?: string;
+  readonly service?: string;
+  /** The verified task, else the one the agent claimed. */
+  readonly task?: string;
+  readonly code?: string;
+  readonly payee?: string;
+  readonly trace?: string;
+  readonly exchange?: string;
+  /** Instants as receipts write them (UTC with milliseconds); `since` inclusive, `until` exclusive. */
+  readonly since?: string;
+  readonly until?: string;
+  readonly limit?: number;
+  readonly ascending?: boolean;
+}
+
+export type { Receipt };

@@ -1,0 +1,77 @@
+// The ledger as the gateway sees it: every step is a call to the state thread. Foreign failures become faults here.
+import { createHmac } from 'node:crypto';
+import { GatewayFault, type MoneyState } from '../domain/fault.ts';
+import { codeOf, type StateAccess } from '../domain/operations.ts';
+import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
+import type { Ledger, ReceiptFilter, Unfinished } from './ledger.ts';
+import type { LedgerAbout, SealedLink } from './ledger-operations.ts';
+
+/** The ledger over a running state thread. Throws GatewayFault('ledger_unavailable') when it does not answer. */
+export async function openLedger(state: StateAccess): Promise<Ledger> {
+  const about = await ask<LedgerAbout>(state, 'ledger.about', undefined, 'untouched');
+  return new SealedLedger(state, about);
+}
+
+class SealedLedger implements Ledger {
+  readonly log: string;
+  readonly #state: StateAccess;
+  readonly #about: LedgerAbout;
+
+  constructor(state: StateAccess, about: LedgerAbout) {
+    this.log = about.log;
+    this.#state = state;
+    this.#about = about;
+  }
+
+  async seal(entry: ReceiptEntry): Promise<Sealed> {
+    const { link, hash } = await ask<SealedLink>(this.#state, 'ledger.seal', entry, moneyOf(entry));
+    return { receipt: { ...entry, ...link }, hash };
+  }
+
+  ready(): boolean {
+    return this.#state.ready();
+  }
+
+  find(id: string): Promise<Sealed | undefined> {
+    return ask(this.#state, 'ledger.find', id, 'untouched');
+  }
+
+  ofExchange(exchange: string): Promise<Sealed[]> {
+    return ask(this.#state, 'ledger.exchange', exchange, 'untouched');
+  }
+
+  list(filter: ReceiptFilter): Promise<Sealed[]> {
+    return ask(this.#state, 'ledger.list', filter, 'untouched');
+  }
+
+  unfinished(): Promise<Unfinished> {
+    return ask(this.#state, 'ledger.unfinished', undefined, 'untouched');
+  }
+
+  applied(seq: number): Promise<void> {
+    return ask(this.#state, 'ledger.applied', seq, 'untouched');
+  }
+
+  mask(text: string): string {
+    return createHmac('sha256', this.#about.maskKey).update(text).digest('hex');
+  }
+
+  keys(): { keys: Record<string, unknown>[] } {
+    return { keys: [{ ...this.#about.jwk }] };
+  }
+}
+
+async function ask<T>(state: StateAccess, operation: string, argument: unknown, money: MoneyState): Promise<T> {
+  try {
+    return await state.call<T>(operation, argument);
+  } catch (error) {
+    if (codeOf(error) === 'entry_invalid') throw new TypeError(error instanceof Error ? error.message : operation);
+    throw new GatewayFault('ledger_unavailable', money, 'the receipt log does not take writes', error);
+  }
+}
+
+// A hold is exposed before `intended` is sealed, and nothing after it takes that back without evidence.
+function moneyOf(entry: ReceiptEntry): MoneyState {
+  if (entry.kind === 'settled' || entry.kind === 'delivered') return 'settled';
+  return entry.hold && entry.kind !== 'refused' && entry.kind !== 'voided' ? 'exposed' : 'untouched';
+}

@@ -1,0 +1,84 @@
+// The ledger's tables in the state database, and the way back to a mark. Receipts are only ever appended.
+import { randomBytes } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import { type Head, NO_HASH } from './chain.ts';
+
+/** The columns a receipt can be selected by with equality; each has an index, which ends in `seq` as all of SQLite's. */
+export const SELECTORS = [
+  'kind',
+  'exchange',
+  'agent',
+  'owner',
+  'team',
+  'service',
+  'task',
+  'code',
+  'payee',
+  'trace',
+] as const;
+
+const RECEIPTS = `
+  CREATE TABLE IF NOT EXISTS receipts (
+    seq INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    ${SELECTORS.map((column) => `${column} TEXT`).join(', ')},
+    hash TEXT NOT NULL,
+    kid TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    bytes TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS receipts_at ON receipts (at);
+`;
+
+const UNFINISHED = `
+  CREATE TABLE IF NOT EXISTS unfinished (
+    hold TEXT PRIMARY KEY,
+    intended INTEGER,
+    outcome INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS unfinished_outcome ON unfinished (outcome);
+`;
+
+const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
+
+/** Makes what is missing, and gives the log its name at first start. */
+export function prepareTables(db: DatabaseSync): { log: string } {
+  db.exec('CREATE TABLE IF NOT EXISTS ledger (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID');
+  db.exec(RECEIPTS);
+  for (const column of SELECTORS) {
+    db.exec(`CREATE INDEX IF NOT EXISTS receipts_${column} ON receipts (${column}) WHERE ${column} IS NOT NULL`);
+  }
+  db.exec(UNFINISHED);
+  db.prepare("INSERT OR IGNORE INTO ledger VALUES ('log', ?)").run(newLogName());
+  return { log: logName(db) };
+}
+
+/** The log's name as it is recorded. */
+export function logName(db: DatabaseSync): string {
+  return String(db.prepare("SELECT value FROM ledger WHERE key = 'log'").get()?.value);
+}
+
+/** The last receipt's place in the chain. */
+export function headOf(db: DatabaseSync): Head {
+  const row = db.prepare('SELECT seq, hash FROM receipts ORDER BY seq DESC LIMIT 1').get();
+  return row ? { seq: Number(row.seq), hash: String(row.hash) } : { seq: 0, hash: NO_HASH };
+}
+
+/** The kid the receipts are signed with, undefined when there are none. */
+export function kidOf(db: DatabaseSync): string | undefined {
+  const row = db.prepare('SELECT kid FROM receipts ORDER BY seq DESC LIMIT 1').get();
+  return row ? String(row.kid) : undefined;
+}
+
+/** Takes away receipts beyond `seq` that no caller was ever told of: their commit failed and came back with the file. */
+export function cutBack(db: DatabaseSync, seq: number): void {
+  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'receipts'").get()) return;
+  db.prepare('DELETE FROM receipts WHERE seq > ?').run(seq);
+  db.prepare('DELETE FROM unfinished WHERE intended > ?').run(seq);
+  db.prepare('UPDATE unfinished SET outcome = NULL WHERE outcome > ?').run(seq);
+}
+
+function newLogName(): string {
+  const letters = Array.from(randomBytes(6), (byte) => BASE32.charAt(byte % 32));
+  return `p${letters.join('')}`;
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+// The process around the command line: what it reads and writes, and its exit code. It decides nothing.
+import { commandLine } from './command/command-line.ts';
+import type { Io } from './command/io.ts';
+
+const OLDEST_NODE = [24, 12] as const;
+
+const io: Io = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  env: process.env,
+};
+
+/** Whoever reads us may stop reading (`| head`): that is no fault. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+process.exitCode = runsHere(process.versions.node) ? await commandLine(process.argv.slice(2), io) : 1;
+process.stdout.write('', () => process.exit());
+
+function runsHere(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return true;
+  io.err(
+    `purser needs Node ${OLDEST_NODE.join('.')} or newer, this is ${version}; "npm ci" brings one, then "npx purser".\n`,
+  );
+  return false;
+}

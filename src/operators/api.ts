@@ -1,0 +1,139 @@
+// The JSON under /api/: which path and method does what. It reads and orders through what it is given and decides
+// nothing itself; whoever gets here has shown an operator token.
+import type { IncomingMessage } from 'node:http';
+import type { LineState, OpenHold, Stop } from '../domain/hold.ts';
+import type { Sealed } from '../domain/receipt.ts';
+import { type ReceiptQuery, readBody, readQuery, receiptQuery, resolveOrder, startOrder, stopOrder } from './forms.ts';
+import type { OperatorToken } from './guard.ts';
+import type { Done, OrderParts, Orders } from './orders.ts';
+import { isProblem, type OperatorProblem, problem } from './problem.ts';
+import { receiveBody } from './reply.ts';
+import { type BudgetTerms, type BudgetView, budgetView, holdView, stopView } from './views.ts';
+
+/** The most scopes of one budget that are shown. */
+const MOST_SCOPES = 1000;
+
+/** What the API reads; the gateway hands in its budget store, ledger and policy. */
+export interface ApiParts {
+  readonly budget: {
+    openHolds(): Promise<OpenHold[]>;
+    scopes(line: BudgetTerms, most: number): Promise<LineState[]>;
+    stops(): Promise<Stop[]>;
+  };
+  readonly ledger: {
+    find(id: string): Promise<Sealed | undefined>;
+    list(filter: ReceiptQuery): Promise<Sealed[]>;
+  };
+  readonly orders: Orders;
+  /** The budgets of the policy in force. */
+  readonly budgetTerms: () => readonly BudgetTerms[];
+  readonly policy: () => PolicyView | null;
+}
+
+/** What the same questions and orders need while no gateway runs. */
+export interface OfflineState extends Pick<ApiParts, 'budgetTerms'>, Pick<OrderParts, 'ledger' | 'knows'> {
+  readonly budget: ApiParts['budget'] & OrderParts['budget'];
+  close(): Promise<void>;
+}
+
+/** The policy set in force, and what became of the last reload. */
+export interface PolicyView {
+  readonly version: string;
+  readonly lastReloadSuccessful: boolean;
+  /** Of the last reload, as `file:line:col  path  message`. */
+  readonly problems: readonly string[];
+  readonly agents: readonly string[];
+  readonly entitlements: readonly string[];
+  readonly budgets: readonly string[];
+}
+
+/** A request under /api/, already split. */
+export interface ApiRequest {
+  readonly method: string;
+  /** The path without `/api/`. */
+  readonly path: string;
+  readonly query: string;
+  readonly body: IncomingMessage;
+  readonly by: OperatorToken;
+}
+
+/** What is answered with 200, or the problem. */
+export type ApiAnswer = { readonly kind: 'answer'; readonly value: unknown } | OperatorProblem;
+
+type Handler = (parts: ApiParts, request: ApiRequest, id: string) => Promise<ApiAnswer>;
+
+const ROUTES: readonly { readonly path: RegExp; readonly methods: Readonly<Record<string, Handler>> }[] = [
+  { path: /^receipts$/, methods: { GET: listReceipts } },
+  { path: /^receipts\/([^/]+)$/, methods: { GET: showReceipt } },
+  { path: /^budgets$/, methods: { GET: async (parts) => answer({ budgets: await readBudgets(parts) }) } },
+  { path: /^holds$/, methods: { GET: listHolds } },
+  { path: /^holds\/([^/]+)\/resolve$/, methods: { POST: resolveHold } },
+  { path: /^stops$/, methods: { GET: listStops, POST: addStop, DELETE: liftStop } },
+  { path: /^policy$/, methods: { GET: showPolicy } },
+];
+
+/** Answers a request under /api/. Throws GatewayFault when store or log do not answer. */
+export async function answerApi(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  for (const { path, methods } of ROUTES) {
+    const match = path.exec(request.path);
+    if (!match) continue;
+    const handler = methods[request.method === 'HEAD' ? 'GET' : request.method];
+    if (handler) return handler(parts, request, match[1] ?? '');
+    return problem('method_not_allowed', `This takes ${Object.keys(methods).join(', ')}.`);
+  }
+  return problem('not_found', 'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, policy.');
+}
+
+/** Each budget of the policy with its fullest scopes. */
+export async function readBudgets(parts: Pick<ApiParts, 'budget' | 'budgetTerms'>): Promise<BudgetView[]> {
+  const read = async (terms: BudgetTerms) => budgetView(terms, await parts.budget.scopes(terms, MOST_SCOPES));
+  return Promise.all(parts.budgetTerms().map(read));
+}
+
+async function listReceipts(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  const filter = readQuery(receiptQuery, request.query);
+  return isProblem(filter) ? filter : answer({ receipts: await parts.ledger.list(filter) });
+}
+
+async function showReceipt(parts: ApiParts, _request: ApiRequest, id: string): Promise<ApiAnswer> {
+  const found = await parts.ledger.find(id);
+  return found ? answer(found) : problem('not_found', 'This log has no receipt of this id; an id starts with its log.');
+}
+
+async function listHolds(parts: ApiParts): Promise<ApiAnswer> {
+  return answer({ holds: (await parts.budget.openHolds()).map(holdView) });
+}
+
+async function resolveHold(parts: ApiParts, request: ApiRequest, id: string): Promise<ApiAnswer> {
+  const body = await receiveBody(request.body);
+  const order = isProblem(body) ? body : readBody(resolveOrder, body);
+  return isProblem(order) ? order : outcome(await parts.orders.resolve(id, order, request.by.name));
+}
+
+async function listStops(parts: ApiParts): Promise<ApiAnswer> {
+  return answer({ stops: (await parts.budget.stops()).map(stopView) });
+}
+
+async function addStop(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  const body = await receiveBody(request.body);
+  const order = isProblem(body) ? body : readBody(stopOrder, body);
+  return isProblem(order) ? order : outcome(await parts.orders.stop(order, request.by.name));
+}
+
+/** A DELETE has no body: the stop is named in the query. */
+async function liftStop(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  const order = readQuery(startOrder, request.query);
+  return isProblem(order) ? order : outcome(await parts.orders.start(order, request.by.name));
+}
+
+async function showPolicy(parts: ApiParts): Promise<ApiAnswer> {
+  const policy = parts.policy();
+  return policy ? answer(policy) : problem('not_found', 'No policy set is in force.');
+}
+
+const answer = (value: unknown): ApiAnswer => ({ kind: 'answer', value });
+
+const outcome = (result: Done | OperatorProblem): ApiAnswer =>
+  isProblem(result)
+    ? result
+    : answer({ receipt: result.receipt, ...(result.warning ? { warning: result.warning } : {}) });

@@ -1,0 +1,94 @@
+// The files of a policy folder: all *.yaml directly in it, links followed, leading dots ignored. Reads, judges nothing.
+import { createHash } from 'node:crypto';
+import { accessSync, closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { MAX_FILE_BYTES } from '../yaml/document.ts';
+import type { Problem } from '../yaml/problem.ts';
+
+const OTHERS_WRITE = 0o002;
+
+/** One file as it was read. */
+export interface PolicyFile {
+  /** The folder as it was named, and the file in it. */
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The content of the folder at one moment. */
+export interface FolderContent {
+  /** By name. */
+  readonly files: readonly PolicyFile[];
+  readonly problems: readonly Problem[];
+}
+
+/** Reads the whole folder. Never throws for what is on disk. */
+export function readFolder(folder: string): FolderContent {
+  const problems: Problem[] = [];
+  const report = (file: string, message: string, severity: Problem['severity'] = 'error') =>
+    problems.push({ file, line: 1, col: 1, path: '', message, severity });
+  let names: string[];
+  try {
+    names = readdirSync(folder).filter((name) => !name.startsWith('.'));
+  } catch (error) {
+    report(folder, `the policy folder cannot be read (${codeOf(error)}); make it, or mend \`policies\``);
+    return { files: [], problems };
+  }
+  if (anybodyCanWrite(folder)) report(folder, `can be changed by anybody; run: chmod o-w ${folder}`);
+  for (const name of names.filter((other) => other.endsWith('.yml'))) {
+    report(join(folder, name), 'is not read: only *.yaml files are; rename it', 'warning');
+  }
+  const files: PolicyFile[] = [];
+  for (const name of names.filter((other) => other.endsWith('.yaml')).sort()) {
+    const read = readOne(join(folder, name));
+    if ('wrong' in read) report(join(folder, name), read.wrong);
+    else files.push({ file: join(folder, name), bytes: read.bytes });
+  }
+  if (files.length === 0 && problems.every((problem) => problem.severity === 'warning')) {
+    report(folder, 'holds no *.yaml file, so there is no policy; put one there (see policies/ of the project)');
+  }
+  return { files, problems };
+}
+
+function readOne(path: string): { readonly bytes: Uint8Array } | { readonly wrong: string } {
+  let descriptor: number;
+  try {
+    // Non-blocking, so that a pipe in the folder cannot stop the gateway.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    return { wrong: `cannot be read (${codeOf(error)})` };
+  }
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile()) return { wrong: 'is not a file; take it out of the folder' };
+    if (stats.size > MAX_FILE_BYTES) return { wrong: `is larger than ${MAX_FILE_BYTES} bytes; split it` };
+    if (anybodyCanWrite(path)) return { wrong: `can be changed by anybody; run: chmod o-w ${path}` };
+    return { bytes: readFileSync(descriptor) };
+  } catch (error) {
+    return { wrong: `cannot be read (${codeOf(error)})` };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** World-writable, unless it lies on a mount where nobody can write (Kubernetes). */
+function anybodyCanWrite(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats || process.getuid === undefined || (stats.mode & OTHERS_WRITE) === 0) return false;
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch (error) {
+    return codeOf(error) !== 'EROFS';
+  }
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : 'unknown');
+
+/** Equal when the content is: what a watcher compares. */
+export function fingerprint(content: FolderContent): string {
+  const hash = createHash('sha256');
+  for (const { file, bytes } of content.files) {
+    hash.update(`${Buffer.byteLength(file)}:${file}:${bytes.length}:`).update(bytes);
+  }
+  return hash.update(JSON.stringify(content.problems)).digest('hex');
+}

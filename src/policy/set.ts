@@ -1,0 +1,66 @@
+// A policy set as decisions use it: canonical, complete and never changed. A newer set replaces it whole.
+import type { Agent } from '../domain/agent.ts';
+import type { BudgetLine } from '../domain/hold.ts';
+import type { Micros } from '../domain/money.ts';
+import type { Partition, RequestPattern, Selector } from './schema.ts';
+
+/** A budget for whatever scope: what the store and its terms need. */
+export type BudgetTerms = Omit<BudgetLine, 'scope'> & {
+  /** What it counts apart, in canonical order; empty for `all`. */
+  readonly partitions: readonly Partition[];
+};
+
+/** A register entry with what decides about its standing. */
+export interface Registered {
+  readonly agent: Agent;
+  readonly issuer: string;
+  /** The first millisecond after its review date, or null. */
+  readonly untilMs: number | null;
+  readonly suspended: string | null;
+  /** Tokens issued before this are refused; milliseconds since 1970, 0 for none. */
+  readonly revokedBeforeMs: number;
+}
+
+/** `any`, or canonical payees: addresses in lower case, and accounts of the sandbox. */
+export type Payees = 'any' | { readonly evm: ReadonlySet<string>; readonly sandbox: ReadonlySet<string> };
+
+/** A right to spend. */
+export interface Entitlement {
+  readonly id: string;
+  readonly agents: readonly Selector[];
+  readonly services: ReadonlySet<string>;
+  /** null: every request. */
+  readonly requests: readonly RequestPattern[] | null;
+  readonly assets: ReadonlySet<string>;
+  readonly payees: Payees;
+  readonly ceilingMicros: Micros;
+  readonly budgets: readonly string[];
+  readonly because: string | null;
+  /** The first millisecond after its last day, or null. */
+  readonly untilMs: number | null;
+}
+
+/** A rule that forbids; null members select everything. */
+export interface Denial {
+  readonly agents: readonly Selector[] | null;
+  readonly services: ReadonlySet<string> | null;
+  readonly requests: readonly RequestPattern[] | null;
+  readonly assets: ReadonlySet<string> | null;
+  readonly payees: Payees | null;
+  readonly because: string | null;
+}
+
+/** Who may do what, and within which budgets. */
+export interface PolicySet {
+  /** SHA-256 in hex of the canonical content. */
+  readonly version: string;
+  readonly currency: string;
+  readonly agents: readonly Registered[];
+  /** The register entry of a token's (issuer, subject): exact subjects before patterns. */
+  findAgent(issuer: string, subject: string): Registered | undefined;
+  /** Revoked token ids. */
+  readonly revokedTokens: ReadonlySet<string>;
+  readonly budgets: ReadonlyMap<string, BudgetTerms>;
+  readonly entitlements: readonly Entitlement[];
+  readonly guardrails: { readonly budgets: readonly string[]; readonly deny: readonly Denial[] };
+}

@@ -1,0 +1,108 @@
+// Opens the one SQLite file of the state folder and the lock beside it. Only the state thread writes through these.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { codedError } from '../domain/operations.ts';
+import { reserveFile } from './folder.ts';
+
+/** The layout of the database; a newer one is never opened. */
+export const SCHEMA_VERSION = 1;
+
+/** The database's file name in the state folder. */
+export const DATABASE_FILE = 'purser.sqlite';
+
+const LOCK_FILE = 'lock.sqlite';
+const BUSY_TIMEOUT_MS = 5_000;
+const LOCK_TIMEOUT_MS = 250;
+const STORAGE_ERRORS = new Set([5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 26]);
+
+/**
+ * Locks the folder to this process until the returned database is closed; the kernel lets go when the process dies.
+ * Throws an Error with code `state_locked` when another process has it.
+ */
+export function takeLock(dir: string): DatabaseSync {
+  const path = join(dir, LOCK_FILE);
+  reserveFile(path);
+  const lock = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (primaryCode(error) !== 5) throw codedError('state_unavailable', `${path} cannot be locked`, error);
+    const fix = 'stop it, or give this one its own state.dir';
+    throw codedError('state_locked', `another purser process is using ${dir}; ${fix}`, error);
+  }
+}
+
+/** Opens the database for writing. Throws an Error with code `state_newer`, `state_damaged` or `state_unavailable`. */
+export function openDatabase(dir: string): DatabaseSync {
+  const path = join(dir, DATABASE_FILE);
+  let db: DatabaseSync | undefined;
+  try {
+    reserveFile(path);
+    db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    db.exec('PRAGMA journal_mode=WAL');
+    checkVersion(db, path);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw openError(path, error);
+  }
+}
+
+/** Opens the database for reading beside a gateway that writes. Throws as {@link openDatabase} does, or `state_missing`. */
+export function openReadOnly(dir: string): DatabaseSync {
+  const path = join(dir, DATABASE_FILE);
+  if (!existsSync(path)) throw codedError('state_missing', `there is no ${path}: no gateway has run with this folder`);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+    checkNotNewer(versionOf(db), path);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw openError(path, error);
+  }
+}
+
+function checkVersion(db: DatabaseSync, path: string): void {
+  const version = versionOf(db);
+  checkNotNewer(version, path);
+  if (version === 0) db.exec(`PRAGMA user_version=${SCHEMA_VERSION}`);
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.user_version ?? 0);
+}
+
+function checkNotNewer(version: number, path: string): void {
+  if (version <= SCHEMA_VERSION) return;
+  const found = `${path} was written by a newer purser (layout ${version}, this one knows ${SCHEMA_VERSION})`;
+  throw codedError('state_newer', `${found}; run the newer version, or name another state.dir`);
+}
+
+function openError(path: string, error: unknown): unknown {
+  const code = primaryCode(error);
+  if (code === undefined) return error;
+  if (code === 11 || code === 26) {
+    return codedError(
+      'state_damaged',
+      `${path} is damaged; put it back from a backup, or name another state.dir`,
+      error,
+    );
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return codedError('state_unavailable', `${path} cannot be opened: ${message}`, error);
+}
+
+/** Is this an error of the disk or the file rather than of one statement? (SQLite's primary result codes) */
+export function isStorageError(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code !== undefined && STORAGE_ERRORS.has(code);
+}
+
+function primaryCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined;
+  return error.errcode & 0xff;
+}

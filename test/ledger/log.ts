@@ -1,0 +1,69 @@
+// A log in a fresh folder, without a thread: its clock is handed in, so that receipts can be made at any time.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import type { ReceiptEntry } from '../../src/domain/receipt.ts';
+import { exportLines } from '../../src/ledger/export.ts';
+import { readLogKey } from '../../src/ledger/key-files.ts';
+import { ledgerOperations, type SealedLink } from '../../src/ledger/ledger-operations.ts';
+import { LedgerReader } from '../../src/ledger/reader.ts';
+import { openDatabase } from '../../src/state/database.ts';
+
+export const START = Date.UTC(2026, 10, 23, 10);
+
+export interface TestLog {
+  readonly dir: string;
+  readonly db: DatabaseSync;
+  readonly reader: LedgerReader;
+  /** The wall clock of the log, in milliseconds. */
+  now: number;
+  run(operation: string, argument?: unknown): unknown;
+  seal(entry: ReceiptEntry): SealedLink;
+  /** The whole log as exported, lines without line feeds. */
+  lines(range?: { first: number; last: number }): string[];
+  jwks(): { keys: unknown[] };
+}
+
+export const freshDir = (): string => mkdtempSync(join(tmpdir(), 'purser-test-'));
+
+export function openLog(dir = freshDir()): TestLog {
+  const db = openDatabase(dir);
+  const clock = { now: START };
+  const operations = ledgerOperations(db, { dir, development: false }, () => clock.now);
+  const reader = new LedgerReader(db);
+  const run = (operation: string, argument?: unknown) => operations[operation]?.run(argument);
+  const key = () => readLogKey(dir, reader.kid());
+  return Object.assign(clock, {
+    dir,
+    db,
+    reader,
+    run,
+    seal: (entry: ReceiptEntry) => run('ledger.seal', entry) as SealedLink,
+    lines: (range = { first: 1, last: reader.head().seq }) => {
+      const at = new Date(clock.now).toISOString();
+      const end = { log: reader.log, head: reader.headAt(range.last), at, key: key() };
+      return Array.from(exportLines(reader.stored(range), end));
+    },
+    jwks: () => ({ keys: [key().jwk] }),
+  });
+}
+
+/** A purchase's receipt: number `n`, of agent `buyer-<n % 3>`. */
+export function purchase(kind: ReceiptEntry['kind'], n: number): ReceiptEntry {
+  return {
+    kind,
+    exchange: `exchange-${n}`,
+    trace: n.toString(16).padStart(32, '0'),
+    agent: {
+      id: `buyer-${n % 3}`,
+      subject: `buyer-${n % 3}`,
+      owner: 'dana@example.com',
+      team: 'research',
+      issuer: 'i',
+    },
+    service: { id: 'weather' },
+    offer: { asset: 'usd', network: 'sandbox', atoms: '1', payee: 'shop', value: '0.010000', currency: 'USD' },
+    hold: { id: `hold-${n}`, wallet: 'play', amount: '0.010000', fee: '0.000000', budgets: [] },
+  };
+}

@@ -1,0 +1,18 @@
+// Where tests are found. The suite runs each file in its own process; "long" holds what takes minutes.
+import { defineConfig } from 'vitest/config';
+
+const shared = {
+  root: new URL('..', import.meta.url).pathname,
+  pool: 'forks' as const,
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { ...shared, name: 'suite', include: ['test/**/*.test.ts'], exclude: ['test/long/**'] } },
+      { test: { ...shared, name: 'long', include: ['test/long/**/*.test.ts'], testTimeout: 1_800_000 } },
+    ],
+  },
+});
