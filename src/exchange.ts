@@ -12,10 +12,11 @@ import { ownPage } from './exchange/own-pages.ts';
 import type { Parts } from './exchange/parts.ts';
 import { exposeOrder, payAndAnswer, sealIntended } from './exchange/payment.ts';
 import type { Payment } from './exchange/payment-entry.ts';
-import { fingerprintOf, holdRefusal, lineChecks, type Order, readOrder } from './exchange/purchase.ts';
+import { fingerprintOf, type Order, readOrder } from './exchange/purchase.ts';
 import { RefusalMeter } from './exchange/refusal-meter.ts';
 import { answerRefusal, faultRefusal, type Judged } from './exchange/refusing.ts';
 import { answerRepeat, MISMATCH } from './exchange/repeat.ts';
+import { holdRefusal, lineChecks } from './exchange/store-answer.ts';
 import { bodyEnd, openVisit, subjectOf, type Visit } from './exchange/visit.ts';
 import { findAgentPayment, findToken } from './identity/find-token.ts';
 import { readAgentAsks } from './inbound/agent-request.ts';
@@ -164,7 +165,7 @@ export class Exchange {
       const outcome = await this.#parts.budget.hold(order.request);
       if (outcome.kind === 'held') return this.#pay(visit, order, outcome.lines);
       if (outcome.kind === 'repeat') return this.#repeat(visit, order, outcome.purchase);
-      const refusal = holdRefusal(outcome, order);
+      const refusal = holdRefusal(outcome, order, this.#parts.clock.now());
       if (refusal) return this.#no(visit, refusal, judgedByStore(order, outcome));
       const within = FRESH_CHALLENGE_WITHIN_MS[attempt];
       if (within === undefined) return this.#no(visit, REUSED, order.judged);
@@ -249,5 +250,6 @@ const UNKNOWN_SERVICE = refuse(
 
 const REUSED = refuse(
   'challenge_reused',
-  'The service hands out a challenge that another purchase already answers, also after it was asked for fresh ones; nothing was paid.',
+  'The service hands out a challenge that another purchase already answers, also when asked for fresh ones. ' +
+    'Nothing was paid.',
 );

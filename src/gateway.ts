@@ -11,9 +11,9 @@ import { openIdentifier } from './gateway/identity.ts';
 import { knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
 import { openServices } from './gateway/services.ts';
 import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
-import { type OpenStore, openStore } from './gateway/store.ts';
+import { type OpenStore, openStore, type Sealed } from './gateway/store.ts';
 import { openConfiguredWallets } from './gateway/wallets.ts';
-import { createWatch } from './gateway/watching.ts';
+import { createWatch, watchReceipts } from './gateway/watching.ts';
 import { KeptAnswers } from './inbound/kept-answers.ts';
 import { createInbound, type Inbound } from './inbound/server.ts';
 import type { Log } from './observe/log.ts';
@@ -46,23 +46,32 @@ const RANDOM: Random = { bytes: (length) => randomBytes(length) };
 export async function openGateway(config: Config, log: Log): Promise<Gateway> {
   const { set, warnings } = firstPolicies(config);
   for (const warning of warnings) log.event('warn', 'policy warning', { problems: [warning] });
-  const store = await openStore(config, CLOCK, RANDOM).catch((error: unknown) => {
+  const told: { sealed: Sealed } = { sealed: (receipt) => log.receipt(receipt) };
+  const store = await openStore(config, CLOCK, RANDOM, (receipt) => told.sealed(receipt)).catch((error: unknown) => {
     throw new StartFailed(error instanceof Error ? error.message : 'the state cannot be opened');
   });
   try {
-    return await assemble(config, log, set, store);
+    return await assemble(config, log, set, store, told);
   } catch (error) {
     await store.close();
     throw error;
   }
 }
 
-async function assemble(config: Config, log: Log, set: PolicySet, store: OpenStore): Promise<Gateway> {
+async function assemble(
+  config: Config,
+  log: Log,
+  set: PolicySet,
+  store: OpenStore,
+  told: { sealed: Sealed },
+): Promise<Gateway> {
   const { budget, ledger } = store;
   const status: Status = { draining: false, recovered: false, storeAnswers: true };
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
   const metrics = createMetrics(metricsOptions(operated));
+  const rails = new Map(config.wallets.map((wallet) => [wallet.id, wallet.rail]));
+  told.sealed = watchReceipts(log, metrics, (wallet) => rails.get(wallet) ?? 'unknown');
   const parts = await exchangeParts(config, log, operated, store.key, metrics);
   const exchange = new Exchange(parts);
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
@@ -102,7 +111,6 @@ async function exchangeParts(
   const wallets = await openConfiguredWallets(config, RANDOM);
   const identifier = await openIdentifier(config, CLOCK, log);
   const answers = new Set(wallets.flatMap((wallet) => wallet.answers));
-  const rails = new Map(config.wallets.map((wallet) => [wallet.id, wallet.rail]));
   return {
     clock: CLOCK,
     random: RANDOM,
@@ -120,7 +128,7 @@ async function exchangeParts(
     ready: () => status.recovered && authority.agreed(),
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
-    watch: createWatch(log, metrics, (wallet) => rails.get(wallet) ?? 'unknown'),
+    watch: createWatch(log, metrics),
     upstreamKey: (subject, name) =>
       createHmac('sha256', key)
         .update(JSON.stringify([subject, name]))
@@ -131,7 +139,7 @@ async function exchangeParts(
 /** The durable parts of a gateway that does not run, for orders given while it is down. */
 export async function openOffline(config: Config): Promise<OfflineState> {
   const { set } = firstPolicies(config);
-  const store = await openStore(config, CLOCK, RANDOM);
+  const store = await openStore(config, CLOCK, RANDOM, () => {});
   return { ...store, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] };
 }
 

@@ -20,8 +20,7 @@ process.stdout.write('', () => process.exit());
 function runsHere(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return true;
-  io.err(
-    `purser needs Node ${OLDEST_NODE.join('.')} or newer, this is ${version}; "npm ci" brings one, then "npx purser".\n`,
-  );
+  const need = OLDEST_NODE.join('.');
+  io.err(`purser needs Node ${need} or newer, this is ${version}; "npm ci" brings one, then run "npx purser".\n`);
   return false;
 }

@@ -13,7 +13,9 @@ import type {
   Stop,
 } from '../domain/hold.ts';
 
-/** The budget store. Every method may throw GatewayFault('store_unavailable'); it then answers within its time bound. */
+/**
+ * The budget store. Every method may throw GatewayFault('store_unavailable'); it then answers within its time bound.
+ */
 export interface Budget {
   /**
    * Sets the money aside on all lines and claims the purchase, the challenge id and the rail identity: all or nothing.

@@ -15,6 +15,6 @@ if hold.state == 'exposed' and hold.counted ~= '1' then
   redis.call('HSET', KEYS[2], 'counted', '1')
   redis.call('SET', T .. 'u:' .. hold.pair, text(planned.unsettled + 1))
 end
-if not hold.open and hold.freed ~= '1' then retain(hold) end
+if not hold.open then retain(hold) end
 tick(now, high)
 return 'closed'

@@ -60,7 +60,7 @@ export class EmbeddedCounters {
     const rows =
       window.kind === 'calendar'
         ? this.#scopesOfWindow.all({ budget, start: window.start, most })
-        : this.#scopesOfParts.all({ budget, after: oldest(window, now), most });
+        : this.#scopesOfParts.all({ budget, after: oldestPart(window, now), most });
     const scopes = rows.map((row) => ({ scope: String(row.scope), ...counted(row, startAt(line, now)) }));
     return { kind: 'scopes' as const, scopes };
   }
@@ -91,7 +91,7 @@ export class EmbeddedCounters {
     const row =
       window.kind === 'calendar'
         ? this.#one.get({ budget, scope, start: window.start })
-        : this.#parts.get({ budget, scope, after: oldest(window, now) });
+        : this.#parts.get({ budget, scope, after: oldestPart(window, now) });
     return counted(row, startAt(line, now));
   }
 }
@@ -102,7 +102,7 @@ function startAt({ window }: Pick<LineStep, 'window'>, now: number): number {
 }
 
 /** Parts that began at or before this are wholly older than the window. */
-function oldest(window: { lengthMs: number; partMs: number }, now: number): number {
+export function oldestPart(window: { lengthMs: number; partMs: number }, now: number): number {
   return now - window.lengthMs - window.partMs;
 }
 

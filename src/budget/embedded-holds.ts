@@ -4,7 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Ending, ExposeOutcome, Purchase } from '../domain/hold.ts';
 import type { ClaimNames } from './claims.ts';
 import { EmbeddedClaims } from './embedded-claims.ts';
-import { EmbeddedCounters } from './embedded-counters.ts';
+import { EmbeddedCounters, oldestPart } from './embedded-counters.ts';
 import type { EmbeddedStops } from './embedded-orders.ts';
 import { Repeats, Runs } from './embedded-repeats.ts';
 import { type HoldRow, HoldRows } from './embedded-rows.ts';
@@ -133,9 +133,10 @@ export class EmbeddedHolds {
     const read = this.counters.read(step.lines, now);
     if (read.kind === 'again') return read;
     const counted = read.counted.map((line, index) => {
+      const start = own.lines[index]?.windowStart ?? 0;
       const { window } = step.lines[index] ?? {};
-      const apart = window?.kind !== 'rolling' && line.windowStart !== own.lines[index]?.windowStart;
-      return apart ? line : { ...line, held: line.held - own.micros, payments: line.payments - 1 };
+      const counts = window?.kind === 'rolling' ? start > oldestPart(window, now) : start === line.windowStart;
+      return counts ? { ...line, held: line.held - own.micros, payments: line.payments - 1 } : line;
     });
     return { kind: 'held', counted };
   }

@@ -1,4 +1,5 @@
-// What operators and configurations have put on record in the embedded store: stops, and the terms that must not change.
+// What operators and configurations have put on record in the embedded store: stops, and the terms that must not
+// change.
 import type { DatabaseSync } from 'node:sqlite';
 import type { Stop } from '../domain/hold.ts';
 import type { Term } from './store.ts';

@@ -51,7 +51,7 @@ local function retain(hold)
   else
     due = math.max(hold.endedAt, hold.closedAt) + (hold.whole == '1' and WHOLE_STAYS or math.max(WINDOW, WHOLE_STAYS))
   end
-  redis.call('PEXPIREAT', T .. 'h:' .. hold.id, text(due + 1000))
+  redis.call('PEXPIREAT', T .. 'h:' .. hold.id, text(due + IDENTITY_STAYS))
   if hold.key ~= '' then return end
   -- The sets of repeats have no expiry of their own, since an open hold in them has none: heartbeats tidy them.
   if hold.whole == '1' then

@@ -1,3 +1,19 @@
--- One page of the scopes of a budget: those that count something now; the others leave the index. KEYS: clock, index.
--- Then: cursor, page size, key prefix and suffix of a scope's line are made by the caller's rule, and one line.
+-- One page of the scopes of a budget that count something now; those without counters leave the index. KEYS: clock, index.
+-- Then: cursor, page size, what a line's key is before its scope, one line.
 local now = clock()
+local page = redis.call('SSCAN', KEYS[2], ARGV[4], 'COUNT', ARGV[5])
+local answer = { 'scopes', page[1] }
+for _, scope in ipairs(page[2]) do
+  local key = ARGV[6] .. scope
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('SREM', KEYS[2], scope)
+  else
+    local line = read_line(key, 7, now)
+    if not line then return { 'again', text(now) } end
+    if line.sum.s + line.sum.h + line.sum.n > 0 then
+      answer[#answer + 1] = scope
+      append_state(answer, line)
+    end
+  end
+end
+return answer

@@ -25,7 +25,7 @@ import {
   type LineStep,
   type LineWindow,
   lineState,
-  NotSent,
+  NotDone,
   type Store,
 } from './store.ts';
 import { differences, termsOf } from './terms.ts';
@@ -55,8 +55,11 @@ export class StoreBudget implements Budget {
   readonly #late: LateReleases;
   readonly #run: string;
 
-  /** Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
-  constructor(store: Store, options: BudgetOptions) {
+  readonly #letGo: () => void;
+
+  /** `letGo` ends the store's connection. Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
+  constructor(store: Store, options: BudgetOptions, letGo: () => void = () => {}) {
+    this.#letGo = letGo;
     this.#store = store;
     this.#options = options;
     this.#calendar = new Calendar(options.timeZone);
@@ -75,7 +78,7 @@ export class StoreBudget implements Budget {
       const { answer, lines } = await this.#windowed(unique, ask);
       return outcomeOf(answer, lines, places);
     } catch (cause) {
-      if (!(cause instanceof NotSent)) this.#late.add(request.id);
+      if (!(cause instanceof NotDone)) this.#late.add(request.id);
       throw unavailable('untouched', cause);
     }
   }
@@ -84,7 +87,7 @@ export class StoreBudget implements Budget {
     try {
       return await this.#store.expose({ hold, runForMs });
     } catch (cause) {
-      this.#late.add(hold); // Even when nothing was sent: the hold itself is there.
+      this.#late.add(hold); // Even when that was not done: the hold is there.
       throw unavailable('held', cause);
     }
   }
@@ -164,6 +167,7 @@ export class StoreBudget implements Budget {
 
   async shutdown(): Promise<void> {
     this.#late.stop();
+    this.#letGo();
   }
 
   /** The claims' names, and the lines without doubles; `places` says where each asked line went. */

@@ -12,7 +12,9 @@ export const MAX_SKEW_MS = 60_000;
 export const KEY_STAYS_MS = 24 * 3_600_000;
 /** Challenge ids and rail identities stay claimed this long past `redeemableUntil`; milliseconds. */
 export const IDENTITY_STAYS_MS = 3_600_000;
-/** Counters of a calendar window are kept this long after its end, so that late outcomes still find them; milliseconds. */
+/**
+ * Counters of a calendar window are kept this long after its end, so that late outcomes still find them; milliseconds.
+ */
 export const COUNTER_STAYS_MS = 40 * 24 * 3_600_000;
 /** What is left of a hold that was released, so that a step which arrives late finds it ended; milliseconds. */
 export const RELEASED_STAYS_MS = 600_000;
@@ -86,7 +88,9 @@ export type EndAs = 'released' | 'settled' | 'voided' | 'freed';
 export interface Store {
   hold(step: HoldStep): Promise<HoldAnswer>;
   expose(step: { readonly hold: string; readonly runForMs: number }): Promise<ExposeOutcome>;
-  /** Does nothing for a hold that has ended; `released` leaves a mark for an unknown one, so that it can never be made. */
+  /**
+   * Does nothing for a hold that has ended; `released` leaves a mark for an unknown one, so that it can never be made.
+   */
   end(step: { readonly hold: string; readonly as: EndAs }): Promise<void>;
   close(step: { readonly hold: string; readonly ending: Ending; readonly whole: boolean }): Promise<void>;
   leave(step: { readonly hold: string }): Promise<void>;
@@ -108,8 +112,8 @@ export interface Store {
   ping(step: null): Promise<void>;
 }
 
-/** The step certainly did not happen: it never left this process. */
-export class NotSent extends Error {}
+/** The step certainly did not happen: it was refused, rolled back, or never sent. */
+export class NotDone extends Error {}
 
 /** One term that all gateways of a store must agree on, as canonical text. */
 export interface Term {

@@ -1,5 +1,5 @@
-// What goes to the service (draft-httpauth-payment-00, "Credentials") and the claim that comes back ("Payment-Receipt").
-// A credential is money: it is returned to the caller and nowhere else.
+// What goes to the service (draft-httpauth-payment-00, "Credentials") and the claim that comes back ("Payment-
+// Receipt"). A credential is money: it is returned to the caller and nowhere else.
 import { createHash } from 'node:crypto';
 import { readBase64Url } from '../domain/base64url.ts';
 import type { Challenge } from '../domain/offer.ts';
@@ -41,7 +41,9 @@ export interface PaymentReceipt {
   readonly hash: string;
 }
 
-/** Reads the value of `Payment-Receipt`; undefined unless it is strict base64url JSON with a success and a reference. */
+/**
+ * Reads the value of `Payment-Receipt`; undefined unless it is strict base64url JSON with a success and a reference.
+ */
 export function readPaymentReceipt(headerValue: string): PaymentReceipt | undefined {
   const bytes = headerValue.length > MOST_RECEIPT ? undefined : readBase64Url(headerValue);
   const reading = bytes && readJson(bytes, MOST_RECEIPT);

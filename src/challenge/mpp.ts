@@ -11,7 +11,9 @@ import { readDigest } from './digest.ts';
 import { malformed, quote, unsupported } from './quote.ts';
 import type { AuthChallenge } from './www-authenticate.ts';
 
-/** The largest `request` and `opaque` parameters, in characters; the reference implementation reads no larger request. */
+/**
+ * The largest `request` and `opaque` parameters, in characters; the reference implementation reads no larger request.
+ */
 const MOST_ENCODED = 16 * 1024;
 
 interface Grammar {
@@ -37,7 +39,9 @@ const OPTIONAL = {
   opaque: BASE64URL,
 } as const satisfies Record<string, Grammar>;
 
-/** `method/intent` as written, or undefined when one is missing or stands twice: nobody can say what is offered then. */
+/**
+ * `method/intent` as written, or undefined when one is missing or stands twice: nobody can say what is offered then.
+ */
 export function kindOf({ params, repeated }: AuthChallenge): string | undefined {
   if (repeated.has('method') || repeated.has('intent')) return undefined;
   const method = params.get('method')?.value;

@@ -8,7 +8,9 @@ import { malformed, unsupported } from './quote.ts';
 const CURRENCY = /^[a-z]{3,8}$/;
 const ACCOUNT = /^[A-Za-z0-9._:-]{1,64}$/;
 
-/** The offer; `challenge_malformed` when a member is not as the wire says, `challenge_unsupported` for an amount of 0. */
+/**
+ * The offer; `challenge_malformed` when a member is not as the wire says, `challenge_unsupported` for an amount of 0.
+ */
 export function readSandboxCharge(challenge: Challenge, request: JsonObject): Offer | Refusal {
   const { amount, currency, recipient } = request;
   const atoms = readAtoms(amount, 'request.amount');

@@ -1,5 +1,5 @@
-// What every operator's command has in common: the configuration says where the gateway is and which token is shown; what
-// fails is one line on standard error and exit code 1.
+// What every operator's command has in common: the configuration says where the gateway is and which token is shown;
+// what fails is one line on standard error and exit code 1.
 import type { Config } from '../config/config.ts';
 import type { Io } from './io.ts';
 import { type GatewayPlace, type OperatorClient, OrderFailed, openOperatorClient } from './operator-client.ts';

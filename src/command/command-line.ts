@@ -1,5 +1,5 @@
-// Every command and flag of `purser`, and which function answers it. Each command's own code is loaded only when it runs,
-// so that help is quick. Exit codes: 0 done, 1 the answer is no, 2 bad usage.
+// Every command and flag of `purser`, and which function answers it. Each command's own code is loaded only when it
+// runs, so that help is quick. Exit codes: 0 done, 1 the answer is no, 2 bad usage.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Stop } from '../domain/hold.ts';
 import { readInstant } from '../domain/rfc3339.ts';

@@ -1,4 +1,5 @@
-// `purser holds list` and `purser holds resolve`: the holds that are open, and what a person knows of the uncertain ones.
+// `purser holds list` and `purser holds resolve`: the holds that are open, and what a person knows of the uncertain
+// ones.
 import type { HoldView } from '../operators/views.ts';
 import { asOperator, type OrderOptions } from './as-operator.ts';
 import type { Io } from './io.ts';

@@ -1,5 +1,5 @@
-// How a command gives an operator's orders: over the running gateway's operators' port, or, when nothing listens there, on
-// the state itself. It must never touch a state that a silent process holds.
+// How a command gives an operator's orders: over the running gateway's operators' port, or, when nothing listens there,
+// on the state itself. It must never touch a state that a silent process holds.
 import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';

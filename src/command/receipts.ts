@@ -1,5 +1,6 @@
-// `purser receipts list | show | export | verify`: reads the receipt log, also while the gateway runs. Never writes to it.
-import { createReadStream, readFileSync } from 'node:fs';
+// `purser receipts list | show | export | verify`: reads the receipt log, also while the gateway runs. Never writes to
+// it.
+import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { canonicalJson } from '../domain/canonical.ts';
 import { RECEIPT_KINDS, type Sealed } from '../domain/receipt.ts';
 import { readInstant } from '../domain/rfc3339.ts';
@@ -126,6 +127,7 @@ export function verify(options: VerifyCommandOptions, io: Io): Promise<number> {
 }
 
 async function verifyFile(path: string, against: VerifyOptions): Promise<Verdict> {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Usage(`${path} is a folder, not an export`);
   const stream = createReadStream(path);
   await new Promise<void>((resolve, reject) => {
     stream.once('ready', resolve);

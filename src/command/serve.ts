@@ -1,5 +1,5 @@
-// `purser serve`: runs the gateway until SIGTERM or SIGINT, then lets it finish what is under way. Standard output belongs
-// to the log; what is said to a person goes to standard error.
+// `purser serve`: runs the gateway until SIGTERM or SIGINT, then lets it finish what is under way. Standard output
+// belongs to the log; what is said to a person goes to standard error.
 import type { Config } from '../config/config.ts';
 import { openLog } from '../observe/log.ts';
 import type { Io } from './io.ts';

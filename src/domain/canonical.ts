@@ -5,8 +5,10 @@
 export const MAX_DEPTH = 64;
 
 /**
- * The canonical JSON text of `value` (RFC 8785): members ordered by UTF-16 code units, numbers and strings as ECMAScript
- * writes them. Takes null, booleans, finite numbers, well-formed strings, arrays and plain objects. Throws TypeError for
+ * The canonical JSON text of `value` (RFC 8785): members ordered by UTF-16 code units, numbers and strings as
+ * ECMAScript
+ * writes them. Takes null, booleans, finite numbers, well-formed strings, arrays and plain objects. Throws TypeError
+ * for
  * everything else (undefined, NaN, bigint, functions, class instances, lone surrogates, symbol keys) and beyond
  * {@link MAX_DEPTH} levels, which takes in every cycle.
  */

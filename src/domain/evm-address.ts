@@ -1,4 +1,5 @@
-// Addresses of EVM chains, compared by their 20 bytes and never by their spelling (draft-evm-charge-00, "Shared Fields").
+// Addresses of EVM chains, compared by their 20 bytes and never by their spelling (draft-evm-charge-00, "Shared
+// Fields").
 import { keccak_256 } from '@noble/hashes/sha3.js';
 
 /** Twenty zero bytes: nobody's address. */

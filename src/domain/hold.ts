@@ -8,7 +8,9 @@ export type Window =
   | { readonly kind: 'hour' | 'day' | 'week' | 'month' | 'year' | 'total' }
   | { readonly kind: 'rolling'; readonly lengthMs: number };
 
-/** One budget for one scope: a line that a payment touches. The policy names it; only the store says whether it fits. */
+/**
+ * One budget for one scope: a line that a payment touches. The policy names it; only the store says whether it fits.
+ */
 export interface BudgetLine {
   readonly budget: string;
   readonly window: Window;
@@ -30,7 +32,10 @@ export interface LineState {
   readonly heldMicros: Micros;
   readonly limitPayments: number | null;
   readonly payments: number;
-  /** Where the hold is (or would be) counted: the window's start, for `rolling` the part's; ms since 1970, 0 for `total`. */
+  /**
+   * Where the hold is (or would be) counted: the window's start, for `rolling` the part's; ms since 1970, 0 for
+   * `total`.
+   */
   readonly windowStart: number;
   /** When room returns at the latest of what is counted now, ms since 1970; null for `total`. */
   readonly resetsAt: number | null;

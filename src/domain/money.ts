@@ -18,7 +18,9 @@ export interface Decimal {
   readonly scale: number;
 }
 
-/** Reads `12`, `0.25`, `1000.000001`; no sign, exponent, leading zero or bare dot. Undefined when it is anything else. */
+/**
+ * Reads `12`, `0.25`, `1000.000001`; no sign, exponent, leading zero or bare dot. Undefined when it is anything else.
+ */
 export function readDecimal(text: string): Decimal | undefined {
   const match = /^(0|[1-9][0-9]{0,29})(?:\.([0-9]{1,18}))?$/.exec(text);
   if (!match) return undefined;

@@ -1,6 +1,9 @@
 // One normalised way to pay what a service demands, whatever dialect it was written in.
 
-/** A challenge as it stood on the wire; its strings are echoed in the proof unchanged (draft-httpauth-payment, Credentials). */
+/**
+ * A challenge as it stood on the wire; its strings are echoed in the proof unchanged (draft-httpauth-payment,
+ * Credentials).
+ */
 export interface Challenge {
   readonly dialect: 'mpp';
   readonly method: string;

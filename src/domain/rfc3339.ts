@@ -6,7 +6,8 @@ const DATE_TIME =
 const LAST_YEAR = 9998;
 
 /**
- * Milliseconds since 1970 of an RFC 3339 date-time, smaller parts dropped; undefined for anything else. The date must be
+ * Milliseconds since 1970 of an RFC 3339 date-time, smaller parts dropped; undefined for anything else. The date must
+ * be
  * in the calendar and from 1970 to 9998, the time zone stated, `T` and `Z` upper case; there is no second 60.
  */
 export function readInstant(text: string): number | undefined {

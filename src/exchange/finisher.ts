@@ -1,5 +1,5 @@
-// Finishes what was decided but could not be written: an outcome whose seal or store step failed is tried again until it
-// works. What is still unfinished when the process ends is finished by recovery at the next start.
+// Finishes what was decided but could not be written: an outcome whose seal or store step failed is tried again until
+// it works. What is still unfinished when the process ends is finished by recovery at the next start.
 import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Parts } from './parts.ts';
 
@@ -60,7 +60,6 @@ export class Finisher {
     try {
       if (!task.sealed) {
         task.sealed = await this.#parts.ledger.seal(task.outcome.entry);
-        this.#parts.watch.sealed(task.sealed.receipt);
       }
       await task.outcome.apply(task.sealed.receipt.id);
       await this.#parts.ledger.applied(task.sealed.receipt.seq);

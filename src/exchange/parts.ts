@@ -4,7 +4,6 @@ import type { Budget } from '../budget/budget.ts';
 import type { Identity } from '../domain/agent.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { Decimal } from '../domain/money.ts';
-import type { Receipt } from '../domain/receipt.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { KeptAnswers } from '../inbound/kept-answers.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -58,7 +57,6 @@ export interface RequestEnd {
 export interface Watch {
   ended(end: RequestEnd): void;
   refused(code: string): void;
-  sealed(receipt: Receipt): void;
   stage(name: string, ms: number): void;
   fault(what: 'store' | 'ledger' | 'exchange', cause: unknown): void;
 }

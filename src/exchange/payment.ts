@@ -23,7 +23,9 @@ import { visitEntry } from './visit.ts';
 /** How long beyond `paymentSettle` an exposed purchase counts as running. */
 const RUN_MARGIN_MS = 10_000;
 
-/** Marks the hold exposed: refused when the agent has lost its standing, and when stopped or lapsed. Never both ways. */
+/**
+ * Marks the hold exposed: refused when the agent has lost its standing, and when stopped or lapsed. Never both ways.
+ */
 export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refusal | undefined> {
   const { visit, order } = payment;
   const lost = visit.identity ? standing(parts.policy(), visit.identity, parts.clock.now()) : undefined;
@@ -49,7 +51,6 @@ export async function sealIntended(parts: Parts, payment: Payment): Promise<'sea
   try {
     const sealed = await parts.ledger.seal(paymentEntry(parts, payment, 'intended', {}));
     payment.intended = sealed.receipt.id;
-    parts.watch.sealed(sealed.receipt);
     return 'sealed';
   } catch (fault) {
     await parts.budget.release(order.request.id);
@@ -57,7 +58,9 @@ export async function sealIntended(parts: Parts, payment: Payment): Promise<'sea
   }
 }
 
-/** Makes the proof, sends it once, and brings the purchase to its end. Never throws: after `intended` doubt is an end. */
+/**
+ * Makes the proof, sends it once, and brings the purchase to its end. Never throws: after `intended` doubt is an end.
+ */
 export async function payAndAnswer(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
   try {
     await pay(parts, finisher, payment);

@@ -3,10 +3,9 @@
 import { createHash } from 'node:crypto';
 import { checkDigest } from '../challenge/digest.ts';
 import { readOffers } from '../challenge/read-offers.ts';
-import type { HoldOutcome, HoldRequest, LineState } from '../domain/hold.ts';
+import type { HoldRequest } from '../domain/hold.ts';
 import { formatMicros, microsOfAtoms } from '../domain/money.ts';
 import type { Offer } from '../domain/offer.ts';
-import type { DecisionCheck } from '../domain/receipt.ts';
 import { isRefusal, type Refusal, refuse } from '../domain/refusal.ts';
 import { type Admitted, type Candidate, type Decision, decide } from '../policy/decide.ts';
 import type { PlannedPayment, Wallet } from '../rail/rail.ts';
@@ -98,7 +97,7 @@ async function bodyFault(visit: LocatedVisit, offer: Offer): Promise<Refusal | u
   if (end === 'too_large') {
     return refuse(
       'body_too_large',
-      'This request has to be paid for, and its body is larger than limits.replayBody lets the gateway keep.',
+      'This request has to be paid for, and its body is larger than the gateway keeps (limits.replayBody).',
     );
   }
   if (end === 'gone')
@@ -153,56 +152,6 @@ export function fingerprintOf(visit: LocatedVisit): string {
   const { path, query } = visit.target;
   const parts = [visit.service.id, visit.request.method ?? 'GET', `${path}${query}`, visit.body.sha256];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
-}
-
-/** What a hold's step that set nothing aside means for the agent; null when a fresh challenge may help. */
-export function holdRefusal(outcome: Exclude<HoldOutcome, { kind: 'held' | 'repeat' }>, order: Order): Refusal | null {
-  switch (outcome.kind) {
-    case 'challenge_taken':
-    case 'identity_taken':
-      return null;
-    case 'exceeded':
-      return exceeded(outcome, order);
-    case 'paused': {
-      const detail = `${outcome.unsettled} purchases of this agent at this service have an unknown outcome; an operator has to resolve them first.`;
-      return refuse('service_paused', detail);
-    }
-    case 'stopped':
-      return refuse(
-        'stopped',
-        `An operator stopped payments for ${outcome.stop.kind === 'all' ? 'everybody' : `this ${outcome.stop.kind}`}.`,
-      );
-  }
-}
-
-function exceeded(outcome: Extract<HoldOutcome, { kind: 'exceeded' }>, order: Order): Refusal {
-  const line = outcome.lines[outcome.line];
-  if (!line) throw new Error('the store names a line that was not asked');
-  const counts = outcome.what === 'payments';
-  const resetsAt = line.resetsAt === null ? null : new Date(line.resetsAt).toISOString();
-  const numbers = counts
-    ? { asked: '1', limit: String(line.limitPayments), settled: String(line.payments), held: '0' }
-    : {
-        asked: formatMicros(order.request.micros),
-        limit: formatMicros(line.limitMicros),
-        settled: formatMicros(line.settledMicros),
-        held: formatMicros(line.heldMicros),
-      };
-  const what = counts ? 'number of payments' : 'amount';
-  const detail = `Budget ${line.budget} has no room: the ${what} asked is ${numbers.asked}, of a limit of ${numbers.limit} with ${numbers.settled} settled and ${numbers.held} held.`;
-  return refuse('budget_exceeded', detail, { numbers: { budget: line.budget, ...numbers, resetsAt } });
-}
-
-/** The store's answer about each line, as checks of the receipt. */
-export function lineChecks(lines: readonly LineState[], order: Order, failed: number | null): DecisionCheck[] {
-  return lines.map((line, index) => ({
-    check: `budget ${line.budget}`,
-    outcome: index === failed ? 'failed' : 'passed',
-    limit: formatMicros(line.limitMicros),
-    settled: formatMicros(line.settledMicros),
-    held: formatMicros(line.heldMicros),
-    asked: formatMicros(order.request.micros),
-  }));
 }
 
 function demandEntry(parts: Parts, offer: Offer | undefined): Judged {

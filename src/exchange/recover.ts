@@ -47,7 +47,6 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>, 
   const hold = receipt.hold?.id;
   if (hold === undefined) return;
   const sealed = await parts.ledger.seal(uncertainEntry(receipt));
-  parts.watch.sealed(sealed.receipt);
   await parts.budget.close(
     hold,
     { code: 'payment_uncertain', upstreamStatus: null, receipt: sealed.receipt.id },

@@ -3,7 +3,9 @@
 import type { Clock } from '../domain/clock.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
 
-/** At most this many different (code, agent) pairs are counted apart in one minute; the rest counts without an agent. */
+/**
+ * At most this many different (code, agent) pairs are counted apart in one minute; the rest counts without an agent.
+ */
 const MAX_ROWS = 1_000;
 
 /** The refusals of this process in the current minute. */

@@ -72,7 +72,6 @@ async function sealRefusal(
   }
   try {
     const sealed = await parts.ledger.seal(refusedEntry(parts, visit, refusal, judged));
-    parts.watch.sealed(sealed.receipt);
     return { refusal, receipt: sealed.receipt.id };
   } catch (fault) {
     parts.watch.fault('ledger', fault);

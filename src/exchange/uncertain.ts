@@ -3,11 +3,14 @@ import { type Refusal, refuse } from '../domain/refusal.ts';
 
 const UNCERTAIN_DETAIL = {
   payment_rejected:
-    'The service asked for payment again after it was sent a proof. The proof may still be redeemed, so the money stays held.',
+    'The service asked for payment again after it was sent a proof. ' +
+    'The proof may still be redeemed, so the money stays held.',
   paid_not_delivered:
-    'The service failed after it was sent a payment proof. The proof may have been redeemed, so the money stays held.',
+    'The service failed after it was sent a payment proof. ' +
+    'The proof may have been redeemed, so the money stays held.',
   payment_uncertain:
-    'The service did not answer after it was sent a payment proof. Whether it took the money is unknown, so it stays held.',
+    'The service did not answer after it was sent a payment proof. ' +
+    'Whether it took the money is unknown, so it stays held.',
 } as const;
 
 /** The codes that say: a proof may be out. */

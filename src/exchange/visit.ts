@@ -1,4 +1,5 @@
-// One request of an agent while the gateway works on it: what is known of it so far, and whether the agent is still there.
+// One request of an agent while the gateway works on it: what is known of it so far, and whether the agent is still
+// there.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Agent, Identity } from '../domain/agent.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';

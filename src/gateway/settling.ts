@@ -1,5 +1,6 @@
-// Keeps the gateway fit to pay: recovers what an earlier process left open, compares the budgets with the store's record,
-// and tells the store that this gateway lives. What fails is tried again until it works; until then nothing is bought.
+// Keeps the gateway fit to pay: recovers what an earlier process left open, compares the budgets with the store's
+// record, and tells the store that this gateway lives. What fails is tried again until it works; until then nothing is
+// bought.
 import type { Parts } from '../exchange/parts.ts';
 import { recover } from '../exchange/recover.ts';
 import { errorFacts, type Log } from '../observe/log.ts';

@@ -3,6 +3,7 @@ import type { Budget } from '../budget/budget.ts';
 import { embeddedBudget } from '../budget/embedded-budget.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock, Random } from '../domain/clock.ts';
+import type { Receipt } from '../domain/receipt.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openLedger } from '../ledger/sealed-ledger.ts';
 import { openState, type StateThread } from '../state/thread.ts';
@@ -24,8 +25,11 @@ export function isDevelopment(config: Config): boolean {
   return config.identity.development || config.wallets.some((wallet) => wallet.rail === 'sandbox');
 }
 
+/** Told of each receipt once it is durable. */
+export type Sealed = (receipt: Receipt) => void;
+
 /** Opens all of it, or throws an Error whose message is for the person who starts the gateway. */
-export async function openStore(config: Config, clock: Clock, random: Random): Promise<OpenStore> {
+export async function openStore(config: Config, clock: Clock, random: Random, sealed: Sealed): Promise<OpenStore> {
   const data: StateWorkerData = {
     dir: config.state.dir,
     diskReserveBytes: config.limits.diskReserveBytes,
@@ -34,7 +38,7 @@ export async function openStore(config: Config, clock: Clock, random: Random): P
   };
   const thread = await openState({ worker: new URL('../state-worker.ts', import.meta.url), data });
   try {
-    const ledger = await openLedger(thread);
+    const ledger = await openLedger(thread, sealed);
     const key = keyOf(config, ledger);
     const budget = await openBudget(config, thread, { log: ledger.log, key, clock, random });
     return {

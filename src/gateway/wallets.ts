@@ -6,7 +6,9 @@ import { openWallets, type WalletOptions } from '../rail/open-wallets.ts';
 import type { Wallet } from '../rail/rail.ts';
 import { generateSandboxKey } from '../rail/sandbox.ts';
 
-/** Opens all of them, in the order of the configuration. Throws when a key cannot be used; the message names the wallet. */
+/**
+ * Opens all of them, in the order of the configuration. Throws when a key cannot be used; the message names the wallet.
+ */
 export async function openConfiguredWallets(config: Config, random: Random): Promise<Wallet[]> {
   return openWallets(config.wallets.map(walletOptions), random);
 }

@@ -8,8 +8,8 @@ import type { Metrics, PaymentState } from '../observe/metrics.ts';
 /** At most one line a second about each kind of fault; a store that is down would fill the disk. */
 const FAULT_EVERY_MS = 1_000;
 
-/** The watch of a gateway; `railOf` names a wallet's rail. */
-export function createWatch(log: Log, metrics: Metrics, railOf: (wallet: string) => string): Watch {
+/** The watch of a gateway's exchange. */
+export function createWatch(log: Log, metrics: Metrics): Watch {
   const lastFault = new Map<string, number>();
   return {
     ended: (end) => {
@@ -17,10 +17,6 @@ export function createWatch(log: Log, metrics: Metrics, railOf: (wallet: string)
       log.access(end);
     },
     refused: (code) => metrics.refusal(code),
-    sealed: (receipt) => {
-      log.receipt(receipt);
-      count(metrics, receipt, railOf);
-    },
     stage: (name, ms) => metrics.stage(name, ms / 1_000),
     fault: (what, cause) => {
       const now = Date.now();
@@ -28,6 +24,14 @@ export function createWatch(log: Log, metrics: Metrics, railOf: (wallet: string)
       lastFault.set(what, now);
       log.event('error', FAULT_MESSAGE[what], { error: errorFacts(cause) });
     },
+  };
+}
+
+/** Logs and counts every receipt, whoever sealed it; `railOf` names a wallet's rail. */
+export function watchReceipts(log: Log, metrics: Metrics, railOf: (wallet: string) => string) {
+  return (receipt: Receipt): void => {
+    log.receipt(receipt);
+    count(metrics, receipt, railOf);
   };
 }
 

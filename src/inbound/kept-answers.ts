@@ -1,4 +1,5 @@
-// Paid answers kept in memory for a repeat of the same purchase, oldest out first. Nothing here is ever written to disk.
+// Paid answers kept in memory for a repeat of the same purchase, oldest out first. Nothing here is ever written to
+// disk.
 
 /** An answer as the agent got it, or would have. */
 export interface KeptAnswer {

@@ -1,10 +1,12 @@
-// The log as JSON Lines: each line canonical JSON, the last one a signed head, so that nobody needs the database to check it.
+// The log as JSON Lines: each line canonical JSON, the last one a signed head, so that nobody needs the database to
+// check it.
 import { canonicalJson } from '../domain/canonical.ts';
 import { compactJws, HEAD_TYP, type Head, type LogKey, RECEIPT_TYP, signPart } from './chain.ts';
 import type { StoredReceipt } from './query.ts';
 
 /**
- * The lines of an unbroken run of receipts, without their line feeds; memory stays flat. The last line is the head after
+ * The lines of an unbroken run of receipts, without their line feeds; memory stays flat. The last line is the head
+ * after
  * the last receipt, signed at `at` (an instant as receipts write it).
  */
 export function* exportLines(

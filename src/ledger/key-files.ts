@@ -24,7 +24,8 @@ export function openLogKey(dir: string, signedBy: string | undefined): LogKey {
 }
 
 /**
- * The log's key, which must be there. Throws an Error with code `state_damaged` when it is missing, unreadable or not the
+ * The log's key, which must be there. Throws an Error with code `state_damaged` when it is missing, unreadable or not
+ * the
  * one that signed the receipts, `state_unsafe` when others can get at it.
  */
 export function readLogKey(dir: string, signedBy: string | undefined): LogKey {

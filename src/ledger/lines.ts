@@ -1,5 +1,5 @@
-// Bytes to lines, strictly: UTF-8 without repair, every line ended by a line feed, none longer than a limit. What is read
-// this way can be written back to the same bytes.
+// Bytes to lines, strictly: UTF-8 without repair, every line ended by a line feed, none longer than a limit. What is
+// read this way can be written back to the same bytes.
 
 /** The most bytes one line of an export may have. */
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;

@@ -1,4 +1,5 @@
-// Selecting receipts: a filter becomes one statement over the indexes. Used by the state thread and by read-only readers.
+// Selecting receipts: a filter becomes one statement over the indexes. Used by the state thread and by read-only
+// readers.
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { type Receipt, receipt as receiptShape, type Sealed } from '../domain/receipt.ts';
 import type { ReceiptFilter } from './ledger.ts';
@@ -22,7 +23,8 @@ export interface SeqRange {
 const PAGE = 500;
 
 /**
- * The smallest run that holds every receipt with `since` ≤ at < `until`. Clocks may step back, so the first and the last
+ * The smallest run that holds every receipt with `since` ≤ at < `until`. Clocks may step back, so the first and the
+ * last
  * match bound it, not the first and last by time.
  */
 export function seqRange(db: DatabaseSync, { since, until }: Pick<ReceiptFilter, 'since' | 'until'>): SeqRange {

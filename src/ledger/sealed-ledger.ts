@@ -2,30 +2,37 @@
 import { createHmac } from 'node:crypto';
 import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import { codeOf, type StateAccess } from '../domain/operations.ts';
-import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
+import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Ledger, ReceiptFilter, Unfinished } from './ledger.ts';
 import type { LedgerAbout, SealedLink } from './ledger-operations.ts';
 
-/** The ledger over a running state thread. Throws GatewayFault('ledger_unavailable') when it does not answer. */
-export async function openLedger(state: StateAccess): Promise<Ledger> {
+/**
+ * The ledger over a running state thread; `sealed` is told of each receipt once it is durable. Throws
+ * GatewayFault('ledger_unavailable') when the thread does not answer.
+ */
+export async function openLedger(state: StateAccess, sealed: (receipt: Receipt) => void = () => {}): Promise<Ledger> {
   const about = await ask<LedgerAbout>(state, 'ledger.about', undefined, 'untouched');
-  return new SealedLedger(state, about);
+  return new SealedLedger(state, about, sealed);
 }
 
 class SealedLedger implements Ledger {
   readonly log: string;
   readonly #state: StateAccess;
   readonly #about: LedgerAbout;
+  readonly #sealed: (receipt: Receipt) => void;
 
-  constructor(state: StateAccess, about: LedgerAbout) {
+  constructor(state: StateAccess, about: LedgerAbout, sealed: (receipt: Receipt) => void) {
     this.log = about.log;
     this.#state = state;
     this.#about = about;
+    this.#sealed = sealed;
   }
 
   async seal(entry: ReceiptEntry): Promise<Sealed> {
     const { link, hash } = await ask<SealedLink>(this.#state, 'ledger.seal', entry, moneyOf(entry));
-    return { receipt: { ...entry, ...link }, hash };
+    const receipt = { ...entry, ...link };
+    this.#sealed(receipt);
+    return { receipt, hash };
   }
 
   ready(): boolean {

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Head, NO_HASH } from './chain.ts';
 
-/** The columns a receipt can be selected by with equality; each has an index, which ends in `seq` as all of SQLite's. */
+/**
+ * The columns a receipt can be selected by with equality; each has an index, which ends in `seq` as all of SQLite's.
+ */
 export const SELECTORS = [
   'kind',
   'exchange',
@@ -70,7 +72,9 @@ export function kidOf(db: DatabaseSync): string | undefined {
   return row ? String(row.kid) : undefined;
 }
 
-/** Takes away receipts beyond `seq` that no caller was ever told of: their commit failed and came back with the file. */
+/**
+ * Takes away receipts beyond `seq` that no caller was ever told of: their commit failed and came back with the file.
+ */
 export function cutBack(db: DatabaseSync, seq: number): void {
   if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'receipts'").get()) return;
   db.prepare('DELETE FROM receipts WHERE seq > ?').run(seq);

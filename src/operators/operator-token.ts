@@ -18,7 +18,9 @@ export async function operatorToken(stateDir: string): Promise<OperatorToken> {
   return { name: LOCAL_OPERATOR, sha256, readOnly: false, localOnly: true };
 }
 
-/** The generated token, or undefined when there is none. Throws when the file holds anything else or others can read it. */
+/**
+ * The generated token, or undefined when there is none. Throws when the file holds anything else or others can read it.
+ */
 export async function readOperatorToken(stateDir: string): Promise<string | undefined> {
   const file = operatorTokenFile(stateDir);
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: unknown) => {

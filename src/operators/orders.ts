@@ -1,5 +1,5 @@
-// What a person orders: stop, start, and how an uncertain hold ended. Every order is sealed with who gave it and why; an
-// order that takes authority away works before it is sealed, one that gives it works only after.
+// What a person orders: stop, start, and how an uncertain hold ended. Every order is sealed with who gave it and why;
+// an order that takes authority away works before it is sealed, one that gives it works only after.
 import type { Clock } from '../domain/clock.ts';
 import { GatewayFault } from '../domain/fault.ts';
 import type { OpenHold, Stop } from '../domain/hold.ts';
@@ -151,7 +151,9 @@ function mayResolve(
 
 const resolvedAs = (order: ResolveOrder): string => `resolved as ${order.as}`;
 
-/** Who and what stand as in the purchase's own receipts; a hold of another gateway's log has only what the store knows. */
+/**
+ * Who and what stand as in the purchase's own receipts; a hold of another gateway's log has only what the store knows.
+ */
 function resolvedEntry(hold: OpenHold, story: readonly Sealed[], order: ResolveOrder, by: string): ReceiptEntry {
   const intended = story.find(({ receipt }) => receipt.kind === 'intended')?.receipt;
   const known = {

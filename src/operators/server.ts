@@ -1,5 +1,5 @@
-// The operators' port: health, readiness, metrics and keys for whoever asks, and the API for who shows a token. It answers
-// from what the gateway hands in and must never be reachable from a web page of another origin.
+// The operators' port: health, readiness, metrics and keys for whoever asks, and the API for who shows a token. It
+// answers from what the gateway hands in and must never be reachable from a web page of another origin.
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -13,7 +13,9 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const CLOSE_WITHIN_MS = 2_000;
 
-/** What each part of the gateway says of itself. A lost store does not make it unready: a fleet would leave together. */
+/**
+ * What each part of the gateway says of itself. A lost store does not make it unready: a fleet would leave together.
+ */
 export interface Readiness {
   readonly draining: boolean;
   readonly ledger: boolean;
@@ -137,7 +139,9 @@ function splitTarget(url: string): { path: string; query: string } {
   return at < 0 ? { path: url, query: '' } : { path: url.slice(0, at), query: url.slice(at + 1) };
 }
 
-/** One decoding, segment by segment; a segment that decodes to a slash or to what cannot be an id is no path of ours. */
+/**
+ * One decoding, segment by segment; a segment that decodes to a slash or to what cannot be an id is no path of ours.
+ */
 function decodePath(path: string): string | undefined {
   try {
     const segments = path.split('/').map(decodeURIComponent);

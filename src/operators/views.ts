@@ -31,7 +31,8 @@ const budgetShape = z.object({
 });
 
 /**
- * An open hold with its evidence. Until `redeemableUntil` its proof may be redeemed, and it is not voided; `ending` says
+ * An open hold with its evidence. Until `redeemableUntil` its proof may be redeemed, and it is not voided; `ending`
+ * says
  * how its request ended, null while it runs or when it was lost in a crash.
  */
 const holdShape = z.object({

@@ -1,5 +1,5 @@
-// The second decision, on the service's demand: which offer may be paid, and which budget lines it touches. Pure; whether
-// it fits those lines only the budget store says.
+// The second decision, on the service's demand: which offer may be paid, and which budget lines it touches. Pure;
+// whether it fits those lines only the budget store says.
 import type { BudgetLine } from '../domain/hold.ts';
 import { type Decimal, formatMicros, MAX_MICROS, type Micros } from '../domain/money.ts';
 import type { Offer } from '../domain/offer.ts';
@@ -53,8 +53,10 @@ export interface Decision {
 export type JudgedRejection = Rejection & { readonly checks: DecisionCheck[] };
 
 /**
- * Judges each offer: asset, payee, ceiling, the agent's maximum, `guardrails.deny`, wallet. Of those that pass the one of
- * least value wins, then the service's order; when none does, the first one's refusal is the answer. A set that is newer
+ * Judges each offer: asset, payee, ceiling, the agent's maximum, `guardrails.deny`, wallet. Of those that pass the one
+ * of
+ * least value wins, then the service's order; when none does, the first one's refusal is the answer. A set that is
+ * newer
  * than the one that admitted judges the request once more.
  */
 export function decide(set: PolicySet, before: Admitted, demand: Demand): Decision | JudgedRejection {

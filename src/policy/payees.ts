@@ -1,5 +1,5 @@
-// Payees as people write them, made canonical: addresses of EVM chains in lower case after their checksum was looked at,
-// accounts of the sandbox as they stand.
+// Payees as people write them, made canonical: addresses of EVM chains in lower case after their checksum was looked
+// at, accounts of the sandbox as they stand.
 import { readEvmAddress, ZERO_ADDRESS } from '../domain/evm-address.ts';
 import type { Payees } from './set.ts';
 

@@ -1,4 +1,5 @@
-// What an agent may reach, buy and still spend, for its own pages, and all budgets, for operators and the store's terms.
+// What an agent may reach, buy and still spend, for its own pages, and all budgets, for operators and the store's
+// terms.
 import type { Identity } from '../domain/agent.ts';
 import type { BudgetLine } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';

@@ -51,7 +51,9 @@ export function openDatabase(dir: string): DatabaseSync {
   }
 }
 
-/** Opens the database for reading beside a gateway that writes. Throws as {@link openDatabase} does, or `state_missing`. */
+/**
+ * Opens the database for reading beside a gateway that writes. Throws as {@link openDatabase} does, or `state_missing`.
+ */
 export function openReadOnly(dir: string): DatabaseSync {
   const path = join(dir, DATABASE_FILE);
   if (!existsSync(path)) throw codedError('state_missing', `there is no ${path}: no gateway has run with this folder`);

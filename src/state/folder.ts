@@ -3,7 +3,9 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { judgeAccess, processIdentity } from '../domain/access.ts';
 import { codedError } from '../domain/operations.ts';
 
-/** Makes or checks the folder. Throws an Error with code `state_unsafe` or `state_unavailable`, naming folder and fix. */
+/**
+ * Makes or checks the folder. Throws an Error with code `state_unsafe` or `state_unavailable`, naming folder and fix.
+ */
 export function prepareFolder(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -30,7 +32,10 @@ function tighten(dir: string): void {
   }
 }
 
-/** Makes an empty file of mode 0600 unless it is there. Never opens an existing one: closing it would drop SQLite's locks. */
+/**
+ * Makes an empty file of mode 0600 unless it is there. Never opens an existing one: closing it would drop SQLite's
+ * locks.
+ */
 export function reserveFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));

@@ -1,5 +1,5 @@
-// The state thread's own loop: takes all calls that wait, runs them as one batch, answers. It watches the disk and tries
-// failed writes again each second.
+// The state thread's own loop: takes all calls that wait, runs them as one batch, answers. It watches the disk and
+// tries failed writes again each second.
 import { statfsSync } from 'node:fs';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { codeOf } from '../domain/operations.ts';

@@ -1,4 +1,5 @@
-// Demands that break a rule: each is refused as a whole, with a word on what was wrong. Ids are rows of the hostile cases.
+// Demands that break a rule: each is refused as a whole, with a word on what was wrong. Ids are rows of the hostile
+// cases.
 import { expect, test } from 'vitest';
 import { base64url, evmRequest, LIMIT, payment, refusalOf, SHOP, sandboxRequest, USDC } from './demand.ts';
 

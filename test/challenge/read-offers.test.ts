@@ -23,7 +23,7 @@ const evm = (changes: Record<string, unknown>, details: Record<string, unknown> 
 const SHOPS_REQUEST = '{"amount":"10","currency":"usd","recipient":"acme"}';
 
 test('a sandbox demand is read, its strings kept as they stood', () => {
-  const line = payment({ description: 'a "day" of\\data', opaque: base64url('{"a":"b"}') });
+  const line = payment({ description: 'a "day" of\\caf\u00e9', opaque: base64url('{"a":"b"}') });
   expect(offerOf(line)).toEqual({
     challenge: {
       dialect: 'mpp',
@@ -36,7 +36,7 @@ test('a sandbox demand is read, its strings kept as they stood', () => {
       expiresAt: NOW + 300_000,
       digest: null,
       opaque: base64url('{"a":"b"}'),
-      description: 'a "day" of\\data',
+      description: 'a "day" of\\caf\u00e9',
       hash: createHash('sha256').update(line, 'latin1').digest('hex'),
     },
     network: 'sandbox',

@@ -52,7 +52,7 @@ test('list prints JSON that reads back as the receipts, and escapes what a termi
   const found = JSON.parse(out).receipts;
   expect(found.map((one: { receipt: { seq: number } }) => one.receipt.seq)).toEqual([3, 2]);
   expect(found[0].receipt.change.because).toBe('\u202e\u001b[2Jx');
-  expect(out).not.toMatch(/[\u202e\u001b]/);
+  for (const hidden of ['\u202e', '\u001b']) expect(out).not.toContain(hidden);
 });
 
 test('list takes times and kinds strictly', async () => {
@@ -111,7 +111,7 @@ test('verify names the sequence number of the first fault, in an export and in t
 
 test('a file that is not there is a mistake of the caller, a folder without a log an answer', async () => {
   expect(await receipts.verify({ config, file: '/nowhere' }, io)).toBe(2);
-  expect(await receipts.verify({ config, file: log.dir }, io)).not.toBe(0);
+  expect(await receipts.verify({ config, file: log.dir }, io)).toBe(2);
   writeFileSync(config, readFileSync(config, 'utf8').replace(`dir: ${log.dir}`, `dir: ${log.dir}/none`));
   expect(await receipts.list({ config }, io)).toBe(1);
   expect(err).toContain('no gateway has run');

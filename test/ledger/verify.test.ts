@@ -5,8 +5,18 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bindReceipt, HEAD_TYP, logKeyOf, nextLink, RECEIPT_TYP, signPart } from '../../src/ledger/chain.ts';
+import {
+  bindReceipt,
+  compactJws,
+  HEAD_TYP,
+  type Link,
+  logKeyOf,
+  nextLink,
+  RECEIPT_TYP,
+  signPart,
+} from '../../src/ledger/chain.ts';
 import { headLine, receiptLine } from '../../src/ledger/export.ts';
+import { readLogKey } from '../../src/ledger/key-files.ts';
 import { readLines } from '../../src/ledger/lines.ts';
 import { type Verdict, verifyLog } from '../../src/ledger/verify.ts';
 import { openLog, purchase, START, type TestLog } from './log.ts';
@@ -118,15 +128,40 @@ test('LOG-10 LOG-20 sequence goes on when the clock steps back, and the step is 
   expect(verdict.ok && verdict.warnings).toEqual([expect.stringContaining('seq 4 says 2026-11-22')]);
 });
 
-test('LOG-11 the signature of a head does not pass for that of a receipt', async () => {
-  const log = logOf(2);
-  const stored = Array.from(log.reader.stored({ first: 1, last: 2 }));
-  const key = (await import('../../src/ledger/key-files.ts')).readLogKey(log.dir, undefined);
-  const [first, second] = stored;
-  if (!first || !second) throw new Error('two receipts were sealed');
-  const asHead = { ...second, signature: signPart(second.bytes, HEAD_TYP, key) };
-  const lines = [receiptLine(first), receiptLine(asHead), log.lines().at(-1) ?? ''];
-  expect(await verifyLog(lines, { keys: log.jwks() })).toMatchObject({ ok: false, seq: 2 });
+/** A log of one honest receipt and one that its own key signed wrongly. */
+function forged(change: Partial<Link>, typ = RECEIPT_TYP, headHash?: string) {
+  const log = logOf(1);
+  const key = readLogKey(log.dir, log.reader.kid());
+  const honest = nextLink(log.reader.log, log.reader.head(), new Date(log.now).toISOString(), false);
+  const { bytes, hash } = bindReceipt(purchase('settled', 1), { ...honest, ...change });
+  const signature = compactJws(bytes, typ, key.kid, signPart(bytes, typ, key));
+  const line = `{"hash":"${hash}","receipt":${bytes},"signature":"${signature}"}`;
+  const head = headLine(log.reader.log, { seq: change.seq ?? 2, hash: headHash ?? hash }, honest.at, key);
+  return verifyLog([log.lines()[0] ?? '', line, head], { keys: log.jwks() });
+}
+
+test('even with the right key, what does not follow the receipt before it is found', async () => {
+  expect(await forged({})).toMatchObject({ ok: true, last: 2 });
+  expect(await forged({ prev: 'a'.repeat(64) })).toMatchObject({ ok: false, seq: 2 });
+  expect(await forged({ seq: 3 })).toMatchObject({ ok: false, seq: 2 });
+  expect(await forged({ id: 'other.2' })).toMatchObject({ ok: false, seq: 2 });
+  expect(await forged({ log: 'other', id: 'other.2' })).toMatchObject({ ok: false, seq: 2 });
+  expect(await forged({ at: 'yesterday' })).toMatchObject({ ok: false, seq: 2 });
+  expect(await forged({}, RECEIPT_TYP, 'a'.repeat(64))).toMatchObject({ ok: false, seq: 3 });
+});
+
+test('LOG-11 what was signed as a head does not pass for a receipt', async () => {
+  expect(await forged({}, HEAD_TYP)).toMatchObject({ ok: false, seq: 2 });
+});
+
+test('bytes that are not UTF-8 are not repaired into a log that verifies', async () => {
+  const log = openLog();
+  log.seal({ kind: 'operator', change: { what: '\ufffd', outcome: 'applied' } });
+  const whole = bytesOf(log.lines());
+  const at = whole.indexOf('\ufffd');
+  const broken = Buffer.concat([whole.subarray(0, at), Buffer.from([0xff]), whole.subarray(at + 3)]);
+  expect(await verifyBytes(whole, { keys: log.jwks() })).toMatchObject({ ok: true });
+  expect(await verifyBytes(broken, { keys: log.jwks() })).toMatchObject({ ok: false, seq: 1 });
 });
 
 test('without its head, or cut within its last line, a log does not verify', async () => {

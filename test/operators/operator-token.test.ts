@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { operatorToken, readOperatorToken } from '../../src/operators/operator-token.ts';
 
-const folder = () => mkdtempSync(join(tmpdir(), 'purser-token-'));
+const folder = () => mkdtempSync(join(tmpdir(), 'purser-operator-token-'));
 
 test('a token is made at first, mode 0600, and is the same from then on', async () => {
   const dir = folder();

@@ -101,7 +101,8 @@ test.skipIf(!limits)(
     const limit = (bytes: string) => execFileSync('prlimit', ['--pid', String(child.pid), `--fsize=${bytes}:`]);
 
     limit('300000');
-    // Opening the database anew folds the write-ahead log into it, which can make room once; then nothing fits any more.
+    // Opening the database anew folds the write-ahead log into it, which can make room once; then nothing fits any
+    // more.
     let sealed = 1;
     for (let failures = 0; failures < 2; ) {
       const answer = await ask(child, 'seal');

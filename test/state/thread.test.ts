@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect, test } from 'vitest';
 import { judgeAccess } from '../../src/domain/access.ts';
 import { openLedger } from '../../src/ledger/sealed-ledger.ts';
+import { BatchRunner } from '../../src/state/batch.ts';
 import { openState, type StateThread } from '../../src/state/thread.ts';
 import type { StateWorkerData } from '../../src/state-worker.ts';
 import { freshDir, purchase } from '../ledger/log.ts';
@@ -38,9 +39,9 @@ test('200 seals asked for at once share a few transactions, in the order they we
   const dir = freshDir();
   const ledger = await openLedger(await start(dir));
   const before = commits(dir);
-  const sealed = await Promise.all(Array.from({ length: 200 }, (_, n) => ledger.seal(purchase('refused', n))));
+  // Small ones: their pages stay below the thousand at which SQLite starts its log anew.
+  const sealed = await Promise.all(Array.from({ length: 200 }, () => ledger.seal({ kind: 'refused' })));
   expect(sealed.map(({ receipt }) => receipt.seq)).toEqual(Array.from({ length: 200 }, (_, n) => n + 1));
-  expect(sealed.map(({ receipt }) => receipt.exchange)).toEqual(Array.from({ length: 200 }, (_, n) => `exchange-${n}`));
   expect(commits(dir) - before).toBeGreaterThan(0);
   expect(commits(dir) - before).toBeLessThan(20);
 });
@@ -110,6 +111,41 @@ test('what was asked before a close is answered, and nothing after it', async ()
   await closed;
   expect(ledger.ready()).toBe(false);
   await start(dir);
+});
+
+test('what an operation wrote before it failed is rolled back, what others of its batch wrote is kept', () => {
+  const dir = freshDir();
+  const operations = (db: DatabaseSync) => {
+    db.exec('CREATE TABLE IF NOT EXISTS notes (text TEXT)');
+    const write = (text: unknown) => db.prepare('INSERT INTO notes VALUES (?)').run(String(text));
+    return {
+      write: { durable: false, run: (text: unknown) => void write(text) },
+      fail: {
+        durable: false,
+        run: (text: unknown) => {
+          write(text);
+          throw new Error('no');
+        },
+      },
+      read: {
+        durable: false,
+        run: () =>
+          db
+            .prepare('SELECT text FROM notes')
+            .all()
+            .map((row) => row.text),
+      },
+    };
+  };
+  const runner = new BatchRunner(dir, { operations, mark: () => 0, cutBack: () => {} });
+  const [, failed] = runner.run([
+    { id: 1, operation: 'write', argument: 'a' },
+    { id: 2, operation: 'fail', argument: 'b' },
+    { id: 3, operation: 'write', argument: 'c' },
+  ]);
+  expect(failed).toEqual({ id: 2, ok: false, code: 'operation_failed', message: 'no' });
+  expect(runner.run([{ id: 4, operation: 'read', argument: null }])).toEqual([{ id: 4, ok: true, value: ['a', 'c'] }]);
+  runner.close();
 });
 
 test('a thread that dies rejects every open call, is not ready any more, and says so once', async () => {

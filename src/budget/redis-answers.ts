@@ -1,0 +1,151 @@
+// Reads what the Lua steps answer, strictly: amounts are decimal strings and become bigint, and an answer of another
+// shape is an error, never a default.
+import type { Ending, ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts';
+import type { Again, Counted, HoldAnswer } from './store.ts';
+
+/** Some scopes of a budget, and where the next page begins; `0` after the last. */
+export interface ScopesPage {
+  readonly kind: 'scopes';
+  readonly cursor: string;
+  readonly scopes: readonly (Counted & { readonly scope: string })[];
+}
+
+/** Reads the hold's step. */
+export function readHold(answer: unknown): HoldAnswer {
+  const [kind, ...rest] = texts(answer);
+  if (kind === 'held') return { kind, counted: readCounted(rest) };
+  if (kind === 'exceeded') {
+    const [line, what, ...numbers] = rest;
+    if (what !== 'amount' && what !== 'payments') throw unreadable();
+    return { kind, line: whole(line), what, counted: readCounted(numbers) };
+  }
+  if (kind === 'repeat') return { kind, purchase: purchaseOf(rest) };
+  if (kind === 'challenge_taken' || kind === 'identity_taken') return { kind };
+  if (kind === 'paused') return { kind, unsettled: whole(rest[0]) };
+  if (kind === 'stopped') return { kind, stop: readStop(text(rest[0]), text(rest[1])) };
+  return again(kind, rest);
+}
+
+/** Reads the expose step. */
+export function readExpose(answer: unknown): ExposeOutcome {
+  const [kind, name, order] = texts(answer);
+  if (kind === 'exposed' || kind === 'lapsed') return { kind };
+  if (kind === 'stopped') return { kind, stop: readStop(text(name), text(order)) };
+  throw unreadable();
+}
+
+/** Reads what a key stands for. */
+export function readPurchase(answer: unknown): Purchase | undefined {
+  const [kind, ...rest] = texts(answer);
+  if (kind === 'free') return undefined;
+  if (kind !== 'repeat') throw unreadable();
+  return purchaseOf(rest);
+}
+
+/** Reads the state of lines. */
+export function readLines(answer: unknown): Again | { kind: 'counted'; counted: Counted[] } {
+  const [kind, ...rest] = texts(answer);
+  return kind === 'counted' ? { kind, counted: readCounted(rest) } : again(kind, rest);
+}
+
+/** Reads one page of scopes. */
+export function readScopes(answer: unknown): Again | ScopesPage {
+  const [kind, ...rest] = texts(answer);
+  if (kind !== 'scopes') return again(kind, rest);
+  const [cursor, ...found] = rest;
+  const scopes = chunks(found, 6).map(([scope, ...numbers]) => ({ scope: text(scope), ...countedOf(numbers) }));
+  return { kind, cursor: text(cursor), scopes };
+}
+
+/** Reads a page of open holds. */
+export function readOpenHolds(answer: unknown): OpenHold[] {
+  if (!Array.isArray(answer)) throw unreadable();
+  return answer.map((one) => {
+    const [id, exchange, state, agent, service, wallet, micros, heldAt, until, lines, starts, ending] = texts(one);
+    if (state !== 'held' && state !== 'exposed' && state !== 'uncertain') throw unreadable();
+    return {
+      ...{ id: text(id), exchange: text(exchange), state, agent: text(agent), service: text(service) },
+      ...{ wallet: text(wallet), micros: amount(micros), heldAt: whole(heldAt), redeemableUntil: whole(until) },
+      lines: readPlaces(text(lines), text(starts)),
+      ending: readEnding(text(ending)),
+    };
+  });
+}
+
+/** Reads an operator's order from its name (`kind:id`) and what is kept under it. */
+export function readStop(name: string, order: string): Stop {
+  const parts = /^(agent|service|wallet|all):(.*)$/s.exec(name);
+  const kept = /^([0-9]+)\n(.*)$/s.exec(order);
+  if (!parts || !kept) throw unreadable();
+  const { because, by } = JSON.parse(text(kept[2])) as Pick<Stop, 'because' | 'by'>;
+  return { kind: parts[1] as Stop['kind'], id: text(parts[2]), because, by, at: whole(kept[1]) };
+}
+
+/** Reads the terms that differ. */
+export function readTerms(answer: unknown): { field: string; recorded: string }[] {
+  return chunks(texts(answer), 2).map(([field, recorded]) => ({ field: text(field), recorded: text(recorded) }));
+}
+
+function purchaseOf(parts: readonly string[]): Purchase {
+  const [hold, exchange, state, running, same, micros, until, ending] = parts;
+  if (state !== 'held' && state !== 'exposed' && state !== 'settled' && state !== 'voided') throw unreadable();
+  return {
+    ...{ hold: text(hold), exchange: text(exchange), state, running: running === '1', sameRequest: same === '1' },
+    ...{ micros: amount(micros), redeemableUntil: whole(until), ending: readEnding(text(ending)) },
+  };
+}
+
+function readPlaces(lines: string, starts: string): OpenHold['lines'] {
+  const names = JSON.parse(lines) as [string, string][];
+  const windows = starts === '' ? [] : starts.split(',');
+  return names.map(([budget, scope], index) => ({ budget, scope, windowStart: whole(windows[index]) }));
+}
+
+function readEnding(ending: string): Ending | null {
+  return ending === '' ? null : (JSON.parse(ending) as Ending);
+}
+
+function readCounted(numbers: readonly string[]): Counted[] {
+  return chunks(numbers, 5).map(countedOf);
+}
+
+function countedOf([start, newest, settled, held, payments]: readonly string[]): Counted {
+  return {
+    ...{ windowStart: whole(start), newest: whole(newest) },
+    ...{ settled: amount(settled), held: amount(held), payments: whole(payments) },
+  };
+}
+
+function again(kind: string | undefined, rest: readonly string[]): Again {
+  if (kind !== 'again') throw unreadable();
+  return { kind, now: whole(rest[0]) };
+}
+
+function chunks(items: readonly string[], size: number): string[][] {
+  if (items.length % size !== 0) throw unreadable();
+  return Array.from({ length: items.length / size }, (_, index) => items.slice(index * size, (index + 1) * size));
+}
+
+function texts(answer: unknown): string[] {
+  if (!Array.isArray(answer)) throw unreadable();
+  return answer.map(text);
+}
+
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw unreadable();
+  return value;
+}
+
+function amount(value: unknown): bigint {
+  const digits = text(value);
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(digits)) throw unreadable();
+  return BigInt(digits);
+}
+
+function whole(value: unknown): number {
+  return Number(amount(value));
+}
+
+function unreadable(): Error {
+  return new Error('the budget store answered in a form that is not known here');
+}

@@ -1,0 +1,153 @@
+// One connection to the budget's Redis. It answers within its time bound or throws, sends nothing twice, connects again by
+// itself, and takes no step on a server that could evict what it counts.
+import { type ChainableCommander, Redis } from 'ioredis';
+import type { Script } from './redis-scripts.ts';
+import { NotDone } from './store.ts';
+
+/** How long one step may take, milliseconds; the refusal is out within 250. */
+const STEP_MS = 200;
+const PROBE_MS = 25;
+const OPEN_MS = 5_000;
+/** How long WAIT waits for replicas; within {@link STEP_MS}. */
+const REPLICAS_MS = 100;
+
+/** A connection that is made and kept. */
+export class RedisConnection {
+  readonly #redis: Redis;
+  /** Why no step may be taken now; undefined when steps may. */
+  #closed: string | undefined = 'not connected yet';
+  #silent = false;
+  #ended = false;
+
+  /** Connects in the background. `url` may carry user and password; it is never shown. */
+  constructor(url: string) {
+    this.#redis = new Redis(url, {
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      enableOfflineQueue: false,
+      commandTimeout: STEP_MS,
+      connectTimeout: 1_000,
+      socketTimeout: 2_000,
+      retryStrategy: (times) => Math.min(50 * times, 500),
+      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+      connectionName: 'purser-budget',
+    });
+    this.#redis.on('error', () => {}); // Each step says what became of it; without a listener the process would end.
+    this.#redis.on('close', () => {
+      this.#closed = 'the connection is down';
+    });
+    this.#redis.on('ready', () => void this.#check());
+  }
+
+  /** Resolves once steps may be taken; throws within 5 s, with the reason, when they may not. */
+  async open(): Promise<void> {
+    const deadline = performance.now() + OPEN_MS;
+    while (this.#closed !== undefined) {
+      const refused = this.#closed.startsWith('maxmemory-policy');
+      if (refused || performance.now() > deadline) {
+        const reason = refused ? this.#closed : `no answer within ${OPEN_MS / 1000} s (${this.#closed})`;
+        this.end();
+        throw new NotDone(`Redis cannot be used for budgets: ${reason}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
+    }
+  }
+
+  /** Runs one step. Throws {@link NotDone} when it certainly did not happen, another error when that is unknown. */
+  async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    return this.command(async (redis) => {
+      try {
+        return await redis.evalsha(script.sha, keys.length, ...keys, ...args);
+      } catch (error) {
+        if (!isUnknownScript(error)) throw error;
+        return redis.eval(script.text, keys.length, ...keys, ...args);
+      }
+    });
+  }
+
+  /** As {@link run}, and answers also how many replicas have what the step wrote. */
+  async runReplicated(script: Script, keys: readonly string[], args: readonly string[], replicas: number) {
+    return this.command(async (redis) => {
+      const send = (pipeline: ChainableCommander) => pipeline.wait(replicas, REPLICAS_MS).exec();
+      let replies = await send(redis.pipeline().evalsha(script.sha, keys.length, ...keys, ...args));
+      if (isUnknownScript(replies?.[0]?.[0])) {
+        replies = await send(redis.pipeline().eval(script.text, keys.length, ...keys, ...args));
+      }
+      const [step, wait] = replies ?? [];
+      if (!step || !wait) throw new Error('no reply');
+      if (step[0]) throw step[0];
+      return { answer: step[1], replicas: wait[0] ? 0 : Number(wait[1]) };
+    });
+  }
+
+  /** Any command, within the time bound and under the same rules. */
+  async command<T>(send: (redis: Redis) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw new NotDone(`Redis: ${this.#closed}`);
+    // What is sent to a server that does not answer may still happen later: rather send nothing until it does.
+    if (this.#silent) throw new NotDone('Redis: no answer in time; asking again');
+    try {
+      return await within(STEP_MS, send(this.#redis));
+    } catch (error) {
+      if (isReply(error)) throw new NotDone(`Redis refused: ${error.message}`, { cause: error });
+      void this.#probe();
+      throw error;
+    }
+  }
+
+  /** Lets go of the connection at once. */
+  end(): void {
+    this.#ended = true;
+    this.#closed = 'shut down';
+    this.#redis.disconnect();
+  }
+
+  /** After a step without an answer: silent until one comes. */
+  async #probe(): Promise<void> {
+    if (this.#silent) return;
+    this.#silent = true;
+    while (!this.#ended) {
+      try {
+        await within(STEP_MS, this.#redis.ping());
+        break;
+      } catch (error) {
+        if (isReply(error)) break;
+        await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
+      }
+    }
+    this.#silent = false;
+  }
+
+  /** A server that evicts or that cannot say so would forget what was spent. */
+  async #check(): Promise<void> {
+    try {
+      const policy = /^maxmemory_policy:(\S+)/m.exec(await this.#redis.info('memory'))?.[1];
+      if (this.#ended || this.#redis.status !== 'ready') return;
+      this.#closed =
+        policy === 'noeviction'
+          ? undefined
+          : `maxmemory-policy is ${policy ?? 'not shown by INFO memory'}, which can evict budgets; set it to noeviction`;
+    } catch {
+      if (!this.#ended) this.#redis.disconnect(true);
+    }
+  }
+}
+
+function isReply(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+function isUnknownScript(error: unknown): boolean {
+  return isReply(error) && error.message.startsWith('NOSCRIPT');
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Redis: no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,55 @@
+// The Lua steps as they are sent: constants, what a step builds on, and the step, read once at start.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import {
+  COUNTER_STAYS_MS,
+  HEARD_MS,
+  IDENTITY_STAYS_MS,
+  KEY_STAYS_MS,
+  MAX_SKEW_MS,
+  RELEASED_STAYS_MS,
+  SWEEP,
+  WHOLE_STAYS_MS,
+} from './store.ts';
+
+/** One step in Lua, and the name Redis knows it by. */
+export interface Script {
+  readonly text: string;
+  /** SHA-1 in hex, as EVALSHA wants it. */
+  readonly sha: string;
+}
+
+const CONSTANTS = {
+  HEARD: HEARD_MS,
+  SKEW: MAX_SKEW_MS,
+  KEY_STAYS: KEY_STAYS_MS,
+  IDENTITY_STAYS: IDENTITY_STAYS_MS,
+  COUNTER_STAYS: COUNTER_STAYS_MS,
+  RELEASED_STAYS: RELEASED_STAYS_MS,
+  WHOLE_STAYS: WHOLE_STAYS_MS,
+  SWEEP_HOLD: SWEEP.hold,
+  SWEEP_BEAT: SWEEP.beat,
+};
+
+/** Every step of the Redis store. */
+export const SCRIPTS = {
+  hold: script('common', 'counting', 'ends', 'repeats', 'hold'),
+  expose: script('common', 'ends', 'expose'),
+  end: script('common', 'ends', 'end'),
+  close: script('common', 'ends', 'close'),
+  leave: script('common', 'ends', 'leave'),
+  lookUp: script('common', 'look-up'),
+  beat: script('common', 'ends', 'beat'),
+  lines: script('common', 'counting', 'lines'),
+  scopes: script('common', 'counting', 'scopes'),
+  openHolds: script('common', 'open-holds'),
+  stop: script('common', 'stop'),
+  agree: script('common', 'agree'),
+} as const;
+
+function script(...files: readonly string[]): Script {
+  const constants = Object.entries(CONSTANTS).map(([name, value]) => `local ${name} = ${value}`);
+  const parts = files.map((file) => readFileSync(new URL(`./${file}.lua`, import.meta.url), 'utf8'));
+  const text = [...constants, ...parts].join('\n');
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+}
