@@ -50,7 +50,7 @@ export function checkDigest({ digest }: Pick<Challenge, 'digest'>, body: Uint8Ar
       .equals(digests.get(name) ?? new Uint8Array());
   });
   if (!wrong) return undefined;
-  const detail = `The service's payment demand is for another request body: its ${wrong.name} digest differs from ours.`;
+  const detail = `The service's payment demand is for another request body: its ${wrong.name} differs from ours.`;
   return refuse('challenge_mismatch', `${detail} Nothing was paid.`);
 }
 

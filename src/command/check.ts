@@ -38,7 +38,7 @@ function contextOf(outline: Outline): PolicyContext {
 }
 
 const NOT_COMPARED =
-  'Not compared: whether each budget still has the window and per that the budget store has recorded; serve compares them.';
+  'Not compared with the budget store: whether each budget has the window and per it recorded; serve does.';
 
 function asJson(ok: boolean, problems: readonly Problem[], set: PolicySet | undefined): string {
   return `${JSON.stringify({ ok, policy: set?.version ?? null, problems, notCompared: ['budget store'] }, null, 2)}\n`;
@@ -56,7 +56,8 @@ function asText(options: CheckOptions, problems: readonly Problem[], set: Policy
     count(set.budgets.size, 'budget'),
   ].join(', ');
   const unread = options.withoutSecrets ? ' No secret was opened.' : '';
-  return `${[...lines, `${options.config} is valid (${found}): ${size}; policy ${set.version}.${unread}`, NOT_COMPARED].join('\n')}\n`;
+  const summary = `${options.config} is valid (${found}): ${size}; policy ${set.version}.${unread}`;
+  return `${[...lines, summary, NOT_COMPARED].join('\n')}\n`;
 }
 
 function count(number: number, what: string): string {

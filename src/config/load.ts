@@ -6,10 +6,10 @@ import type { Secret } from '../domain/secret.ts';
 import { MAX_FILE_BYTES, readYaml, type YamlFile } from '../yaml/document.ts';
 import { hasErrors, type Path, type Problem, sortProblems } from '../yaml/problem.ts';
 import { Sections } from '../yaml/section.ts';
+import { anybodyCanWrite } from '../yaml/writable.ts';
 import type { BudgetsConfig, Config, Outline } from './config.ts';
 import { judgeConfig } from './judge.ts';
 import { type Parts, readParts } from './parts.ts';
-import { anybodyCanWrite } from './permissions.ts';
 import type { Sources } from './secrets.ts';
 import { SECTIONS } from './sections.ts';
 

@@ -1,8 +1,6 @@
 // Who else can read or change a file that money depends on. Only looks, and takes rights away from what is ours.
-import { accessSync, constants, fchmodSync, fstatSync, statSync } from 'node:fs';
+import { fchmodSync, fstatSync, statSync } from 'node:fs';
 import { judgeAccess, processIdentity } from '../domain/access.ts';
-
-const OTHERS_WRITE = 0o002;
 
 /** What became of a secret file: undefined (fine), refused, or ours and now closed to everybody else. */
 export type SecretAccess = { readonly refused: string } | { readonly tightened: string } | undefined;
@@ -35,16 +33,4 @@ export function judgeStateFolder(path: string): string | undefined {
   const verdict = judgeAccess(stats, self);
   if (verdict.kind !== 'refused') return undefined;
   return `is not safe: ${verdict.why}; give it to the user that runs purser with mode 0700, or name another folder`;
-}
-
-/** Can anybody on this machine change this file or folder? Folders of read-only mounts count as safe. */
-export function anybodyCanWrite(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (!stats || !processIdentity() || (stats.mode & OTHERS_WRITE) === 0) return false;
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'EROFS');
-  }
 }

@@ -1,14 +1,12 @@
 // Date-times of RFC 3339, read strictly: `Date.parse` takes 30 February for 2 March, and NaN never looks expired.
 
-const DATE_TIME =
-  /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))$/;
+const DATE_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
 
 const LAST_YEAR = 9998;
 
 /**
  * Milliseconds since 1970 of an RFC 3339 date-time, smaller parts dropped; undefined for anything else. The date must
- * be
- * in the calendar and from 1970 to 9998, the time zone stated, `T` and `Z` upper case; there is no second 60.
+ * be in the calendar and from 1970 to 9998, the time zone stated, `T` and `Z` upper case; there is no second 60.
  */
 export function readInstant(text: string): number | undefined {
   const match = DATE_TIME.exec(text);

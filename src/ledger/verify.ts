@@ -101,7 +101,7 @@ function takeReceipt(line: Json, state: Progress, { keys, kept, fromStart }: Aga
   }
   if (state.log === undefined) begin(state, log, seq, prev, fromStart);
   if (log !== state.log) throw new Error(`it is of another log, ${log}`);
-  if (false) throw new Error(`a receipt with seq ${seq} stands here`);
+  if (seq !== state.seq + 1) throw new Error(`a receipt with seq ${seq} stands here`);
   if (prev !== state.hash) throw new Error('prev is not the hash of the receipt before');
   if (receipt.id !== `${log}.${seq}`) throw new Error('id does not match log and seq');
   if (!INSTANT.test(at)) throw new Error('at is not an instant');

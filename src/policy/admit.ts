@@ -110,6 +110,7 @@ export function entitles(entitlement: Entitlement, agent: Agent, request: AdmitR
 }
 
 function notEntitled(agent: Agent, request: AdmitRequest): Refusal {
-  const detail = `Agent ${agent.id} has no entitlement for this request at service ${request.service}; ${agent.owner}, its owner, can ask for one. GET /.purser/services lists what it may reach.`;
-  return refuse('no_entitlement', detail);
+  const what = `Agent ${agent.id} has no entitlement for this request at service ${request.service}`;
+  const next = `${agent.owner}, its owner, can ask for one. GET /.purser/services lists what it may reach.`;
+  return refuse('no_entitlement', `${what}; ${next}`);
 }

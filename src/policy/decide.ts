@@ -149,25 +149,27 @@ function judgeAsset(entitlement: Entitlement, { asset, offer }: Candidate): Refu
 
 function judgePayee(entitlement: Entitlement, { offer }: Candidate): Refusal | true {
   if (selectsPayee(entitlement.payees, offer.network, offer.payee)) return true;
-  const detail = `The service asks to pay ${offer.payee} on ${offer.network}, which is not among the payees that this agent may pay here. If it is the service’s own, an operator has to add it.`;
-  return refuse('payee_forbidden', detail);
+  const what = `The service asks to pay ${offer.payee} on ${offer.network}, whom this agent may not pay here`;
+  return refuse('payee_forbidden', `${what}. If that is the service’s own account, an operator has to add it.`);
 }
 
 function judgeCeiling(set: PolicySet, entitlement: Entitlement, cost: Micros): Step {
   const numbers = { limit: formatMicros(entitlement.ceilingMicros), asked: formatMicros(cost) };
   if (cost <= entitlement.ceilingMicros && cost <= MAX_MICROS) return { check: 'ceiling', refusal: true, numbers };
-  const detail = `The price is ${numbers.asked} ${set.currency}; this agent may spend at most ${numbers.limit} ${set.currency} on one payment here.`;
+  const most = `this agent may spend at most ${numbers.limit} ${set.currency} on one payment here`;
+  const detail = `The price is ${numbers.asked} ${set.currency}; ${most}.`;
   return { check: 'ceiling', refusal: refuse('over_ceiling', detail), numbers };
 }
 
 function judgeMaxPrice(set: PolicySet, maxPrice: NonNullable<Demand['maxPrice']>, cost: Micros): Step {
   if (maxPrice.currency !== set.currency) {
-    const other = `The Purser-Max-Price is in ${maxPrice.currency}; this gateway counts in ${set.currency}. State it so.`;
+    const other = `The Purser-Max-Price is in ${maxPrice.currency}; state it in ${set.currency}.`;
     return { check: 'max_price', refusal: refuse('over_max_price', other) };
   }
   const numbers = { limit: formatMicros(maxPrice.micros), asked: formatMicros(cost) };
   if (cost <= maxPrice.micros) return { check: 'max_price', refusal: true, numbers };
-  const detail = `The price is ${numbers.asked} ${set.currency}, over the Purser-Max-Price of ${numbers.limit} ${set.currency}.`;
+  const most = `over the Purser-Max-Price of ${numbers.limit} ${set.currency}`;
+  const detail = `The price is ${numbers.asked} ${set.currency}, ${most}.`;
   return { check: 'max_price', refusal: refuse('over_max_price', detail), numbers };
 }
 

@@ -1,11 +1,10 @@
 // The files of a policy folder: all *.yaml directly in it, links followed, leading dots ignored. Reads, judges nothing.
 import { createHash } from 'node:crypto';
-import { accessSync, closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MAX_FILE_BYTES } from '../yaml/document.ts';
 import type { Problem } from '../yaml/problem.ts';
-
-const OTHERS_WRITE = 0o002;
+import { anybodyCanWrite } from '../yaml/writable.ts';
 
 /** One file as it was read. */
 export interface PolicyFile {
@@ -67,18 +66,6 @@ function readOne(path: string): { readonly bytes: Uint8Array } | { readonly wron
     return { wrong: `cannot be read (${codeOf(error)})` };
   } finally {
     closeSync(descriptor);
-  }
-}
-
-/** World-writable, unless it lies on a mount where nobody can write (Kubernetes). */
-function anybodyCanWrite(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (!stats || process.getuid === undefined || (stats.mode & OTHERS_WRITE) === 0) return false;
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch (error) {
-    return codeOf(error) !== 'EROFS';
   }
 }
 

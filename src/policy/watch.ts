@@ -18,15 +18,15 @@ export interface PolicyWatch {
 }
 
 /**
- * Watches `folder` and calls `changed` with each new content, once it has stood still for a moment. `first` is the
- * content that is in force already: nothing is reported until it changes.
+ * Watches `folder` and calls `changed` with each new content, once it has stood still for a moment. What is there at
+ * the start is reported too: it may differ from what the caller read before; its version tells.
  */
 export function watchPolicies(
   folder: string,
   context: PolicyContext,
   changed: (loaded: LoadedPolicies) => void,
 ): PolicyWatch {
-  let reported = fingerprint(readFolder(folder));
+  let reported = '';
   let closed = false;
   let queue: Promise<void> = Promise.resolve();
 
@@ -53,6 +53,7 @@ export function watchPolicies(
 
   const poll = setInterval(() => void enqueue(false), POLL_MS);
   poll.unref();
+  void enqueue(false);
   const watcher = openWatcher(folder, () => void enqueue(false));
   return {
     reload: () => enqueue(true),

@@ -81,7 +81,7 @@ test('on 22,000 demands, valid, hostile and mutated, we read what mppx reads or 
   expect([...counts.keys()].filter((outcome) => !listed.includes(outcome))).toEqual([]);
   // A class that never occurs is not tested.
   expect(listed.filter((outcome) => !counts.has(outcome))).toEqual([]);
-});
+}, 120_000);
 
 /** How the two readings of one demand relate; throws when they differ in a way that is not listed. */
 function judge(lines: readonly string[]): string {

@@ -41,6 +41,7 @@ const MALFORMED: readonly (readonly [string, string, string])[] = [
   ),
   ['CHAL-11: no amount', sandbox({ amount: undefined }), 'request.amount is missing'],
   ['CHAL-09: an amount of 1001 digits', sandbox({ amount: `1${'0'.repeat(1000)}` }), '… (1001 characters)'],
+  ['CHAL-09: an amount of 79 digits', sandbox({ amount: `${10n ** 78n}` }), '… (79 characters)'],
   ['CHAL-09: 2^256 of a token', evm({ amount: `${2n ** 256n}` }), '2^256'],
   [
     'CHAL-12: amount twice',

@@ -133,7 +133,11 @@ function forged(change: Partial<Link>, typ = RECEIPT_TYP, headHash?: string) {
   const log = logOf(1);
   const key = readLogKey(log.dir, log.reader.kid());
   const honest = nextLink(log.reader.log, log.reader.head(), new Date(log.now).toISOString(), false);
-  const { bytes, hash } = bindReceipt(purchase('settled', 1), { ...honest, ...change });
+  const { bytes, hash } = bindReceipt(purchase('settled', 1), {
+    ...honest,
+    id: `${log.reader.log}.${change.seq ?? 2}`,
+    ...change,
+  });
   const signature = compactJws(bytes, typ, key.kid, signPart(bytes, typ, key));
   const line = `{"hash":"${hash}","receipt":${bytes},"signature":"${signature}"}`;
   const head = headLine(log.reader.log, { seq: change.seq ?? 2, hash: headHash ?? hash }, honest.at, key);

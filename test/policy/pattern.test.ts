@@ -24,15 +24,13 @@ test('PROXY-16 CONF-11 what looks alike is not the same: case, slashes and escap
 });
 
 test('CONF-12 no path makes a pattern slow', () => {
-  const evil = '/' + 'a'.repeat(50_000);
+  // A backtracking matcher needs longer than the age of the universe here; the test's own time limit tells.
+  const evil = `/${'a'.repeat(50_000)}`;
   for (const pattern of ['/(a+)+$', '/*a*a*a*a*a*b', '/**/a/**/a/**/b', `/${'a*'.repeat(100)}b`]) {
     const compiled = compile(pattern);
-    const start = process.hrtime.bigint();
     for (let round = 0; round < 10; round++) expect(compiled.matches(evil)).toBe(false);
     const many = '/a'.repeat(25_000);
     expect(compiled.matches(many)).toBe(false);
-    // A backtracking matcher needs longer than the age of the universe here.
-    expect(Number(process.hrtime.bigint() - start) / 1e6).toBeLessThan(2_000);
   }
 });
 

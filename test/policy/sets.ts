@@ -94,5 +94,8 @@ export const BUDGETS = `budgets:
 `;
 /** One entitlement in flow form, with changes. */
 export const entitlement = (over = '', id = 'buy'): string =>
-  `  - { id: ${id}, agents: { id: "research-*" }, services: [weather], assets: [play, usdc], payees: any, ceiling: 0.50 USD, budgets: [day]${over} }\n`;
+  [
+    `  - { id: ${id}, agents: { id: "research-*" }, services: [weather], assets: [play, usdc]`,
+    `payees: any, ceiling: 0.50 USD, budgets: [day]${over} }\n`,
+  ].join(', ');
 export const POLICY = `${REGISTER}${BUDGETS}entitlements:\n${entitlement()}`;

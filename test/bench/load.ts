@@ -1,0 +1,103 @@
+// The load: one request after another on each of some connections, written and read on the bare socket so that the
+// client costs as little as can be. Every answer must be a 200 with a Content-Length.
+import { connect, type Socket } from 'node:net';
+
+/** What is asked, again and again. */
+export interface Load {
+  readonly url: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+}
+
+/** Open connections that can be put to work for a while, again and again. */
+export interface Hammer {
+  /** Requests a second over so many milliseconds. */
+  run(ms: number): Promise<number>;
+  close(): void;
+}
+
+/** Opens the connections. */
+export async function openHammer({ url, path, headers, connections }: Load): Promise<Hammer> {
+  const { hostname, port, host } = new URL(url);
+  const lines = Object.entries({ host, accept: 'application/json', ...headers }).map(([name, v]) => `${name}: ${v}`);
+  const request = Buffer.from(`GET ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
+  const open = Array.from({ length: connections }, () => openLane(connect(Number(port), hostname), request));
+  const lanes = await Promise.all(open);
+  return {
+    async run(ms) {
+      const began = performance.now();
+      const until = began + ms;
+      const counts = await Promise.all(lanes.map((lane) => lane.askUntil(until)));
+      const seconds = (performance.now() - began) / 1_000;
+      return counts.reduce((sum, count) => sum + count, 0) / seconds;
+    },
+    close: () => {
+      for (const lane of lanes) lane.close();
+    },
+  };
+}
+
+interface Lane {
+  askUntil(until: number): Promise<number>;
+  close(): void;
+}
+
+async function openLane(socket: Socket, request: Buffer): Promise<Lane> {
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  socket.setNoDelay(true);
+  let until = 0;
+  let answered = 0;
+  let missing = -1;
+  let head = '';
+  let done: (count: number) => void = () => {};
+  let fail: (error: Error) => void = () => {};
+  const take = (chunk: Buffer): void => {
+    let body = chunk.length;
+    if (missing === -1) {
+      head += chunk.toString('latin1');
+      const end = head.indexOf('\r\n\r\n');
+      if (end === -1) return;
+      body = head.length - end - 4;
+      missing = lengthOf(head.slice(0, end + 2));
+      head = '';
+    }
+    missing -= body;
+    if (missing > 0) return;
+    missing = -1;
+    answered += 1;
+    if (performance.now() < until) socket.write(request);
+    else done(answered);
+  };
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      take(chunk);
+    } catch (error) {
+      fail(error as Error);
+    }
+  });
+  socket.on('error', (error) => fail(error));
+  socket.on('close', () => fail(new Error('the server closed the connection')));
+  return {
+    askUntil(end) {
+      until = end;
+      answered = 0;
+      socket.write(request);
+      return new Promise((resolve, reject) => {
+        done = resolve;
+        fail = reject;
+      });
+    },
+    close: () => socket.destroy(),
+  };
+}
+
+function lengthOf(head: string): number {
+  if (!head.startsWith('HTTP/1.1 200 ')) throw new Error(`not a 200: ${head.slice(0, 60)}`);
+  const length = /\r\ncontent-length: (\d+)\r\n/i.exec(head)?.[1];
+  if (length === undefined) throw new Error('an answer without Content-Length');
+  return Number(length);
+}
