@@ -25,7 +25,6 @@ export class RedisConnection {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       enableOfflineQueue: false,
-      commandTimeout: STEP_MS,
       connectTimeout: 1_000,
       socketTimeout: 2_000,
       retryStrategy: (times) => Math.min(50 * times, 500),
@@ -140,10 +139,12 @@ function isUnknownScript(error: unknown): boolean {
   return isReply(error) && error.message.startsWith('NOSCRIPT');
 }
 
+/** Throws when the answer is late. A busy gateway first reads what has arrived: only Redis is to blame for lateness. */
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Redis: no answer within ${ms} ms`)), ms);
+    const giveUp = () => reject(new Error(`Redis: no answer within ${ms} ms`));
+    timer = setTimeout(() => setImmediate(() => setImmediate(giveUp)), ms);
   });
   try {
     return await Promise.race([work, late]);

@@ -29,7 +29,12 @@ export function isDevelopment(config: Config): boolean {
 export type Sealed = (receipt: Receipt) => void;
 
 /** Opens all of it, or throws an Error whose message is for the person who starts the gateway. */
-export async function openStore(config: Config, clock: Clock, random: Random, sealed: Sealed): Promise<OpenStore> {
+export async function openStore(
+  config: Config,
+  clock: Clock,
+  random: Random,
+  sealed: Sealed = () => {},
+): Promise<OpenStore> {
   const data: StateWorkerData = {
     dir: config.state.dir,
     diskReserveBytes: config.limits.diskReserveBytes,

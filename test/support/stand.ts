@@ -127,11 +127,12 @@ export interface Outcome {
   readonly requests: readonly CapturedRequest[];
 }
 
+/** A GET that was not asked before, so that it is a purchase of its own and not a repeat of an uncertain one. */
+let asked = 0;
+const askNew = (stand: Stand) => stand.gateway.ask(`/shop/v1/x?n=${++asked}`);
+
 /** Sends one request alone and reads its answer to the end; a body that breaks off reads as `cut`. */
-export async function watch(
-  stand: Stand,
-  ask: () => Promise<Response> = () => stand.gateway.ask('/shop/v1/x'),
-): Promise<Outcome> {
+export async function watch(stand: Stand, ask: () => Promise<Response> = () => askNew(stand)): Promise<Outcome> {
   const [before, seq] = [await stand.money(), await stand.lastSeq()];
   const [taken, read] = [stand.merchant.books.taken.length, stand.merchant.requests.length];
   const answer = await ask();
