@@ -17,7 +17,7 @@ import { RefusalMeter } from './exchange/refusal-meter.ts';
 import { answerRefusal, faultRefusal, type Judged } from './exchange/refusing.ts';
 import { answerRepeat, MISMATCH } from './exchange/repeat.ts';
 import { holdRefusal, lineChecks } from './exchange/store-answer.ts';
-import { bodyEnd, openVisit, subjectOf, type Visit } from './exchange/visit.ts';
+import { bodyEnd, ExchangeIds, openVisit, subjectOf, type Visit } from './exchange/visit.ts';
 import { findAgentPayment, findToken } from './identity/find-token.ts';
 import { readAgentAsks } from './inbound/agent-request.ts';
 import { readTarget } from './inbound/target.ts';
@@ -25,13 +25,14 @@ import { type Admitted, admit, type Rejection } from './policy/decide.ts';
 import type { Answer } from './upstream/answer.ts';
 
 /** How often a service that hands out one challenge twice is asked for a fresh one, and how long is waited at most. */
-const FRESH_CHALLENGE_WITHIN_MS = [100, 400, 1_600];
+const FRESH_CHALLENGE_WITHIN_MS = [250, 1_000, 4_000];
 
 /** The exchange of this gateway: handles requests until it is closed. */
 export class Exchange {
   readonly #parts: Parts;
   readonly #meter: RefusalMeter;
   readonly #finisher: Finisher;
+  readonly #ids: ExchangeIds;
   readonly #summaries: NodeJS.Timeout;
   #active = 0;
 
@@ -39,13 +40,14 @@ export class Exchange {
     this.#parts = parts;
     this.#meter = new RefusalMeter(parts.clock, parts.limits.refusals);
     this.#finisher = new Finisher(parts);
+    this.#ids = new ExchangeIds(parts.ledger.log, parts.random);
     this.#summaries = setInterval(() => void this.#sealSummaries('over'), SUMMARIES_EVERY_MS);
     this.#summaries.unref();
   }
 
   /** Handles one request to its end. Never throws. `awaitsContinue`: the agent sends its body only after a 100. */
   async handle(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): Promise<void> {
-    const visit = openVisit(this.#parts, request, response, awaitsContinue);
+    const visit = openVisit(this.#parts, this.#ids.next(), request, response, awaitsContinue);
     this.#active += 1;
     try {
       await this.#tell(visit);

@@ -1,4 +1,5 @@
--- Compares terms with their record; when none differs, records those that are new. KEYS: clock, terms. Then: field, value, …
+-- Compares terms with their record; when none differs, records those that are new. KEYS: clock, terms.
+-- Then: field, value, …
 local differing = {}
 for i = 4, #ARGV, 2 do
   local recorded = redis.call('HGET', KEYS[2], ARGV[i])

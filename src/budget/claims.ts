@@ -3,7 +3,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import type { PurchaseClaim } from '../domain/hold.ts';
 
-/** The claims of one hold; each is 43 characters of base64url. */
+/** The claims of one hold; each is 24 characters of base64url, 144 bits of an HMAC-SHA256. */
 export interface ClaimNames {
   /** (subject, Idempotency-Key), or null without a key. */
   readonly key: string | null;
@@ -16,6 +16,9 @@ export interface ClaimNames {
   /** (subject, service): what unsettled purchases are counted under. */
   readonly pair: string;
 }
+
+/** Long enough that nobody finds two that are equal, short because the store keeps several for each hold. */
+const NAME_LENGTH = 24;
 
 /** Makes the names under one key (HMAC-SHA256). All gateways of one store must use the same key. */
 export class ClaimHasher {
@@ -47,6 +50,6 @@ export class ClaimHasher {
 
   #name(...parts: readonly string[]): string {
     // JSON keeps the parts apart, and escapes lone surrogates instead of replacing them all by the same character.
-    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('base64url');
+    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('base64url').slice(0, NAME_LENGTH);
   }
 }

@@ -12,7 +12,8 @@ export interface Place {
 }
 
 const SUMS = `coalesce(sum(settled), 0) AS settled, coalesce(sum(held), 0) AS held,
-  coalesce(sum(payments), 0) AS payments, coalesce(max(start) FILTER (WHERE held + settled + payments > 0), 0) AS newest`;
+  coalesce(sum(payments), 0) AS payments, 
+  coalesce(max(start) FILTER (WHERE held + settled + payments > 0), 0) AS newest`;
 
 type Row = Readonly<Record<string, SQLOutputValue>>;
 

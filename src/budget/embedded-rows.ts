@@ -44,11 +44,23 @@ export interface HoldRow {
 const COLUMNS = [
   ...['id', 'state', 'micros', 'exchange', 'agent', 'service', 'wallet', 'key_name', 'repeat_name', 'challenge_name'],
   ...['identity_name', 'pair_name', 'lines', 'run', 'redeemable_until', 'held_at', 'lease_end', 'exposed_at'],
-  ...['runs_until', 'closed_at', 'ended_at', 'left', 'whole', 'counted', 'ending', 'stage', 'forget'],
+  ...[
+    'runs_until',
+    'closed_at',
+    'ended_at',
+    'left',
+    'whole',
+    'counted',
+    'ending',
+    'stage',
+    'stage_run',
+    'since',
+    'forget',
+  ],
 ];
 const CHANGING = [
   ...['state', 'exposed_at', 'runs_until', 'closed_at', 'ended_at', 'left', 'whole', 'counted', 'ending', 'stage'],
-  'forget',
+  ...['stage_run', 'since', 'forget'],
 ];
 
 /** The holds of one database; statements are prepared once. */
@@ -78,19 +90,16 @@ export class HoldRows {
     this.#forget = db.prepare(
       'DELETE FROM budget_holds WHERE id IN (SELECT id FROM budget_holds WHERE forget <= :now LIMIT :most)',
     );
-    const oldest = 'ORDER BY exposed_at, id LIMIT 1';
-    this.#gone = db.prepare(`${all} repeat_name = :name AND stage = 'gone' ${oldest}`);
-    this.#live = db.prepare(`${all} repeat_name = :name AND stage = 'live' AND run = :run ${oldest}`);
-    this.#waiting = db.prepare(
-      `${all} repeat_name = :name AND stage = 'held' AND lease_end > :now ORDER BY lease_end, id LIMIT 1`,
-    );
+    const stage = `${all} repeat_name = :name AND stage =`;
+    const oldest = 'ORDER BY since, id LIMIT 1';
+    this.#gone = db.prepare(`${stage} 'gone' AND stage_run = '' ${oldest}`);
+    this.#live = db.prepare(`${stage} 'live' AND stage_run = :run ${oldest}`);
+    this.#waiting = db.prepare(`${stage} 'held' AND stage_run = '' AND since > :now ${oldest}`);
     // The next run after the last one, so that a run costs one step of the index however many holds it has.
+    const next = `SELECT min(stage_run) FROM budget_holds WHERE repeat_name = :name AND stage = 'live'`;
     this.#runs = db.prepare(`WITH RECURSIVE runs (run) AS (
-        SELECT min(run) FROM budget_holds WHERE repeat_name = :name AND stage = 'live'
-        UNION ALL
-        SELECT (SELECT min(run) FROM budget_holds WHERE repeat_name = :name AND stage = 'live' AND run > runs.run)
-          FROM runs WHERE run IS NOT NULL
-      ) SELECT run FROM runs WHERE run IS NOT NULL`);
+      ${next} UNION ALL SELECT (${next} AND stage_run > runs.run) FROM runs WHERE run IS NOT NULL
+    ) SELECT run FROM runs WHERE run IS NOT NULL`);
     const readers = [this.#find, this.#lapsed, this.#open, this.#gone, this.#live, this.#waiting];
     for (const reader of readers) reader.setReadBigInts(true);
   }
@@ -102,7 +111,14 @@ export class HoldRows {
   insert(row: HoldRow): void {
     const { left, whole, counted, ending, lines, ...plain } = row;
     const texts = { lines: JSON.stringify(lines), ending: ending && JSON.stringify(ending) };
-    this.#insert.run({ ...plain, ...texts, left: Number(left), whole: Number(whole), counted: Number(counted) });
+    this.#insert.run({
+      ...plain,
+      ...texts,
+      ...standing(row),
+      left: Number(left),
+      whole: Number(whole),
+      counted: Number(counted),
+    });
   }
 
   /** Writes what may change in the life of a hold. */
@@ -110,7 +126,19 @@ export class HoldRows {
     const { id, state, exposed_at, runs_until, closed_at, ended_at, stage, forget } = row;
     const flags = { left: Number(row.left), whole: Number(row.whole), counted: Number(row.counted) };
     const ending = row.ending && JSON.stringify(row.ending);
-    this.#update.run({ id, state, exposed_at, runs_until, closed_at, ended_at, stage, forget, ending, ...flags });
+    this.#update.run({
+      id,
+      state,
+      exposed_at,
+      runs_until,
+      closed_at,
+      ended_at,
+      stage,
+      forget,
+      ending,
+      ...flags,
+      ...standing(row),
+    });
   }
 
   /** Held holds whose lease is over, longest first. */
@@ -158,6 +186,11 @@ export function openHold(row: HoldRow, running: boolean): OpenHold {
     heldAt: row.held_at,
     redeemableUntil: row.redeemable_until,
   };
+}
+
+/** How a stage is ordered: those that wait by their lease, the others by their exposure, live ones apart by run. */
+function standing({ stage, run, lease_end, exposed_at }: HoldRow) {
+  return { stage_run: stage === 'live' ? run : '', since: stage === 'held' ? lease_end : exposed_at };
 }
 
 type Raw = Readonly<Record<string, SQLOutputValue>>;

@@ -35,13 +35,11 @@ CREATE TABLE IF NOT EXISTS budget_holds (
   exposed_at INTEGER NOT NULL, runs_until INTEGER NOT NULL, closed_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,
   left INTEGER NOT NULL, whole INTEGER NOT NULL, counted INTEGER NOT NULL,
   ending TEXT,
-  stage TEXT CHECK (stage IN ('held', 'live', 'gone')),
+  stage TEXT CHECK (stage IN ('held', 'live', 'gone')), stage_run TEXT NOT NULL, since INTEGER NOT NULL,
   forget INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS budget_holds_stage ON budget_holds (repeat_name, stage, run, exposed_at, id)
+CREATE INDEX IF NOT EXISTS budget_holds_stage ON budget_holds (repeat_name, stage, stage_run, since, id)
   WHERE stage IS NOT NULL;
-CREATE INDEX IF NOT EXISTS budget_holds_gone ON budget_holds (repeat_name, exposed_at, id) WHERE stage = 'gone';
-CREATE INDEX IF NOT EXISTS budget_holds_waiting ON budget_holds (repeat_name, lease_end, id) WHERE stage = 'held';
 CREATE INDEX IF NOT EXISTS budget_holds_lease ON budget_holds (lease_end) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS budget_holds_open ON budget_holds (held_at, id) WHERE state IN ('held', 'exposed');
 CREATE INDEX IF NOT EXISTS budget_holds_forget ON budget_holds (forget) WHERE forget IS NOT NULL;

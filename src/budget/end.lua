@@ -1,5 +1,5 @@
--- Ends an open hold; nothing happens to one that has ended. KEYS: clock, hold. Then: id, how. A release leaves a mark for an
--- unknown hold, so that a hold's step which arrives after it makes nothing.
+-- Ends an open hold; nothing happens to one that has ended. KEYS: clock, hold. Then: id, how. A release leaves a mark
+-- for an unknown hold, so that a hold's step which arrives after it makes nothing.
 local id, as = ARGV[4], ARGV[5]
 
 local now, high = clock()

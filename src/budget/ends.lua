@@ -21,7 +21,9 @@ local function plan(hold)
   if hold.counted == '1' and unsettled < 1 then poisoned('u:' .. hold.pair) end
   if hold.key == '' then
     redis.call('SCARD', repeats(hold.repeatName, 'runs'))
-    for _, stage in ipairs({ 'held', 'gone', 'live:' .. hold.run }) do redis.call('ZCARD', repeats(hold.repeatName, stage)) end
+    for _, stage in ipairs({ 'held', 'gone', 'live:' .. hold.run }) do
+      redis.call('ZCARD', repeats(hold.repeatName, stage))
+    end
   end
   return { moves = moves, unsettled = unsettled }
 end

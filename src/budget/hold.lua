@@ -85,10 +85,8 @@ local function place(lines, now)
 end
 
 local now, high = clock()
-tick(now, high)
 sweep(now, SWEEP_HOLD)
 release_lapsed(CHALLENGE, now)
-release_lapsed(IDENTITY, now)
 if keyed then release_lapsed(KEY, now) end
 
 local own = hold_of(id)
@@ -108,5 +106,6 @@ local over = first_over(lines)
 if over then return with_states(over, lines) end
 check_types(lines)
 local answer = with_states({ 'held' }, lines)
+tick(now, high)
 place(lines, now)
 return answer

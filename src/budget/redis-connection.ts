@@ -1,5 +1,5 @@
-// One connection to the budget's Redis. It answers within its time bound or throws, sends nothing twice, connects again by
-// itself, and takes no step on a server that could evict what it counts.
+// One connection to the budget's Redis. It answers within its time bound or throws, sends nothing twice, connects
+// again by itself, and takes no step on a server that could evict what it counts.
 import { type ChainableCommander, Redis } from 'ioredis';
 import type { Script } from './redis-scripts.ts';
 import { NotDone } from './store.ts';
@@ -14,13 +14,15 @@ const REPLICAS_MS = 100;
 /** A connection that is made and kept. */
 export class RedisConnection {
   readonly #redis: Redis;
+  readonly #scripts: readonly Script[];
   /** Why no step may be taken now; undefined when steps may. */
   #closed: string | undefined = 'not connected yet';
   #silent = false;
   #ended = false;
 
-  /** Connects in the background. `url` may carry user and password; it is never shown. */
-  constructor(url: string) {
+  /** Connects in the background. `url` may carry user and password; it is never shown. `scripts` are sent ahead. */
+  constructor(url: string, scripts: readonly Script[]) {
+    this.#scripts = scripts;
     this.#redis = new Redis(url, {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
@@ -116,15 +118,16 @@ export class RedisConnection {
     this.#silent = false;
   }
 
-  /** A server that evicts or that cannot say so would forget what was spent. */
+  /** Before any step: the scripts are there, and the server evicts nothing, which would forget spending. */
   async #check(): Promise<void> {
     try {
+      await Promise.all(this.#scripts.map(({ text }) => this.#redis.script('LOAD', text)));
       const policy = /^maxmemory_policy:(\S+)/m.exec(await this.#redis.info('memory'))?.[1];
       if (this.#ended || this.#redis.status !== 'ready') return;
       this.#closed =
         policy === 'noeviction'
           ? undefined
-          : `maxmemory-policy is ${policy ?? 'not shown by INFO memory'}, which can evict budgets; set it to noeviction`;
+          : `maxmemory-policy is ${policy ?? 'not shown'}, which can evict budgets; set it to noeviction`;
     } catch {
       if (!this.#ended) this.#redis.disconnect(true);
     }

@@ -1,5 +1,5 @@
-// The names of everything the budget keeps in Redis. All begin with one hash tag, so that one step can touch them all in
-// a cluster, and nothing that an agent chose can move a key to another slot or onto another key.
+// The names of everything the budget keeps in Redis. All begin with one hash tag, so that one step can touch them all
+// in a cluster, and nothing that an agent chose can move a key to another slot or onto another key.
 import type { LineStep } from './store.ts';
 
 /** The keys of one namespace. */

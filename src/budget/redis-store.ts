@@ -26,8 +26,8 @@ export class RedisStore implements Store {
   /** Connects in the background. */
   constructor(options: { url: string; namespace: string; replicas: number; clock: Clock; repeatWindowMs: number }) {
     this.#keys = new RedisKeys(options.namespace);
-    this.#redis = new RedisConnection(options.url);
-    this.#exposures = options.replicas > 0 ? new RedisConnection(options.url) : this.#redis;
+    this.#redis = new RedisConnection(options.url, Object.values(SCRIPTS));
+    this.#exposures = options.replicas > 0 ? new RedisConnection(options.url, [SCRIPTS.expose]) : this.#redis;
     this.#clock = options.clock;
     this.#replicas = options.replicas;
     this.#windowMs = options.repeatWindowMs;

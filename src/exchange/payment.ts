@@ -75,7 +75,7 @@ async function pay(parts: Parts, finisher: Finisher, payment: Payment): Promise<
   const leave = () =>
     void parts.budget.leave(order.request.id).catch((fault: unknown) => parts.watch.fault('store', fault));
   if (visit.gone.aborted) leave();
-  else visit.gone.addEventListener('abort', leave, { once: true });
+  else visit.gone.add(leave);
   const forwarded = await sendProof(parts, payment);
   switch (forwarded.kind) {
     case 'answered':

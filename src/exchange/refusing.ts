@@ -65,6 +65,11 @@ async function sealRefusal(
     meter.count(refusal.code, null);
     return { refusal, receipt: null };
   }
+  if (refusal.code === 'ledger_unavailable') {
+    // What room is left on the disk is for outcomes.
+    meter.count(refusal.code, visit.agent?.id ?? null);
+    return { refusal, receipt: null };
+  }
   if (!meter.admits(subjectOf(visit.identity))) {
     meter.count(refusal.code, visit.agent?.id ?? null);
     const detail = 'This agent had too many requests refused in this minute. Wait, and look at why they are refused.';

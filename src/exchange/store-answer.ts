@@ -18,8 +18,8 @@ export function holdRefusal(
     case 'exceeded':
       return exceeded(outcome, order, nowMs);
     case 'paused': {
-      const open = `${outcome.unsettled} purchases of this agent at this service have an unknown outcome`;
-      return refuse('service_paused', `${open}; an operator has to resolve them first.`);
+      const open = `Purchases of this agent at this service whose outcome is unknown: ${outcome.unsettled}`;
+      return refuse('service_paused', `${open}. An operator has to resolve them first.`);
     }
     case 'stopped':
       return refuse(

@@ -2,6 +2,7 @@
 // there.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Agent, Identity } from '../domain/agent.ts';
+import type { Random } from '../domain/clock.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
 import type { AgentAsks } from '../inbound/agent-request.ts';
 import { type BodyEnd, NO_BODY, ReplayBody } from '../inbound/replay-body.ts';
@@ -15,8 +16,8 @@ export interface Visit {
   readonly response: ServerResponse;
   readonly body: ReplayBody | typeof NO_BODY;
   readonly startedAt: number;
-  /** Aborts when the agent leaves before its answer was handed over. */
-  readonly gone: AbortSignal;
+  /** Whether the agent left before its answer was handed over. */
+  readonly gone: Departure;
   /** The agent waits for `100 Continue` before it sends the body. */
   awaitsContinue: boolean;
   target: Target | null;
@@ -32,24 +33,80 @@ export interface Visit {
   outcome: RequestEnd['outcome'];
 }
 
-/** Starts a visit; its id carries the log's name. */
+/**
+ * Whether an agent has left, and who wants to know. An AbortSignal in small: one is made for every request, and making
+ * and listening to the real one costs more than judging the token.
+ */
+export class Departure {
+  #listeners: (() => void)[] = [];
+  #left = false;
+
+  get aborted(): boolean {
+    return this.#left;
+  }
+
+  /** Calls back once, when the agent leaves; never when it has left already. */
+  add(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  remove(listener: () => void): void {
+    this.#listeners = this.#listeners.filter((other) => other !== listener);
+  }
+
+  leave(): void {
+    this.#left = true;
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener();
+  }
+}
+
+const ID_BYTES = 12;
+const IDS_A_DRAW = 256;
+
+/** Names for exchanges: the log's name and 96 random bits, drawn for many requests at once. */
+export class ExchangeIds {
+  readonly #log: string;
+  readonly #random: Random;
+  #drawn = '';
+  #used = 0;
+
+  constructor(log: string, random: Random) {
+    this.#log = log;
+    this.#random = random;
+  }
+
+  next(): string {
+    if (this.#used === this.#drawn.length) {
+      this.#drawn = Buffer.from(this.#random.bytes(ID_BYTES * IDS_A_DRAW)).toString('hex');
+      this.#used = 0;
+    }
+    const from = this.#used;
+    this.#used += 2 * ID_BYTES;
+    return `${this.#log}.${this.#drawn.slice(from, this.#used)}`;
+  }
+}
+
+/** Starts a visit under its name. */
 export function openVisit(
   parts: Parts,
+  exchange: string,
   request: IncomingMessage,
   response: ServerResponse,
   awaitsContinue: boolean,
 ): Visit {
-  const gone = new AbortController();
+  const gone = new Departure();
   response.on('close', () => {
-    if (!response.writableFinished) gone.abort();
+    if (!response.writableFinished) gone.leave();
   });
   return {
-    exchange: `${parts.ledger.log}.${Buffer.from(parts.random.bytes(12)).toString('hex')}`,
+    exchange,
     request,
     response,
     body: ReplayBody.present(request) ? new ReplayBody(request, parts.limits.replayBodyBytes) : NO_BODY,
     startedAt: parts.clock.monotonic(),
-    gone: gone.signal,
+    gone,
     awaitsContinue,
     target: null,
     asks: null,

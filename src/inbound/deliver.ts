@@ -48,14 +48,16 @@ export function deliver(
     response.on('close', left);
     response.on('drain', () => source.drained());
     if (!gone) response.writeHead(head.status, head.reason, head.headers as string[]);
+    else if (!keeping) source.abort();
     let sawBody = false;
     source.readInto({
       chunk: (chunk) => {
         sawBody = true;
         bytes += gone ? 0 : chunk.length;
         keeping?.add(chunk);
-        if (gone) return keeping?.fits() ?? false;
-        return response.write(chunk);
+        if (!gone) return response.write(chunk);
+        if (!keeping?.fits()) source.abort();
+        return true;
       },
       end: () => {
         keeping?.keep(head);
@@ -65,14 +67,29 @@ export function deliver(
       },
       cut: () => {
         keeping?.drop();
-        // The agent must not take a broken answer for a whole one: its connection is broken off too.
-        response.destroy();
+        if (!gone) breakOff(response);
         done('cut', false);
       },
     });
     if (!sawBody && !gone && !response.writableEnded) response.flushHeaders();
   });
 }
+
+/**
+ * Ends the agent's connection in the middle of an answer, so that it is not taken for a whole one, but never before its
+ * head was written: clients send a request again on their own when a connection closes without a byte.
+ */
+function breakOff(response: ServerResponse): void {
+  const { socket } = response;
+  if (socket === null) return void response.destroy();
+  response.flushHeaders();
+  // An answer to HTTP/1.0 ends with its connection: there only a reset says that something is missing.
+  if (response.req.httpVersion === '1.0') socket.write('', () => socket.resetAndDestroy());
+  else socket.destroySoon();
+  socket.setTimeout(BREAK_OFF_WITHIN_MS, () => socket.destroy());
+}
+
+const BREAK_OFF_WITHIN_MS = 10_000;
 
 /** Was the connection still the agent's one turn after the last byte? One that we close ourselves says nothing. */
 function stillThere(response: ServerResponse, socket: ServerResponse['socket']): boolean {

@@ -40,9 +40,13 @@ export function createInbound(options: InboundOptions): Inbound {
     (awaitsContinue: boolean): RequestListener =>
     (request, response) => {
       if (draining) response.shouldKeepAlive = false;
+      // Before 'finish': by then node:http has begun to throw the rest away without a bound.
+      response.once('prefinish', () => discardRest(request));
       if (serveOwn(request, response)) return;
-      response.once('finish', () => discardRest(request));
-      void options.handle(request, response, awaitsContinue);
+      const begin = () => void options.handle(request, response, awaitsContinue);
+      // A pipelined request waits for its turn; when the connection closes before that, nothing was begun.
+      if (response.socket) begin();
+      else response.once('socket', begin);
     };
   const server = open(options, handler(false));
   let draining = false;
@@ -109,6 +113,7 @@ function discardRest(request: IncomingMessage): void {
     seen += chunk.length;
     if (seen > DISCARD_LIMIT_BYTES) request.destroy();
   });
+  request.read(0);
   request.resume();
 }
 

@@ -93,17 +93,18 @@ const EVENT_FIELDS = [
 const SILENT: Log = { access() {}, receipt() {}, event() {}, flush() {} };
 
 const FLUSH_EVERY_MS = 150;
-const BUFFER_BYTES = 4096;
+const BUFFER_BYTES = 16 * 1024;
 /** A reader that has stopped may cost this much memory; lines beyond it are dropped rather than held. */
 const MOST_BUFFERED_BYTES = 16 * 1024 * 1024;
 
-/** Opens the log. Lines are buffered up to 4 KiB or 150 ms, so that no request waits for whoever reads them. */
+/** Opens the log. Lines are buffered up to 16 KiB or 150 ms, so that no request waits for whoever reads them. */
 export function openLog(target: LogTarget, level: EventLevel = 'info'): Log {
   if (target === 'silent') return SILENT;
   const destination = pino.destination({
     fd: target.fd,
     sync: false,
     minLength: BUFFER_BYTES,
+    maxWrite: 2 * BUFFER_BYTES,
     maxLength: MOST_BUFFERED_BYTES,
     periodicFlush: FLUSH_EVERY_MS,
   });

@@ -20,8 +20,14 @@ export interface FolderContent {
   readonly problems: readonly Problem[];
 }
 
+/** The content as it was read from disk. */
+export interface FolderLook extends FolderContent {
+  /** Another one after every write to a file, also when its content is what it was. */
+  readonly marks: readonly string[];
+}
+
 /** Reads the whole folder. Never throws for what is on disk. */
-export function readFolder(folder: string): FolderContent {
+export function readFolder(folder: string): FolderLook {
   const problems: Problem[] = [];
   const report = (file: string, message: string, severity: Problem['severity'] = 'error') =>
     problems.push({ file, line: 1, col: 1, path: '', message, severity });
@@ -30,25 +36,30 @@ export function readFolder(folder: string): FolderContent {
     names = readdirSync(folder).filter((name) => !name.startsWith('.'));
   } catch (error) {
     report(folder, `the policy folder cannot be read (${codeOf(error)}); make it, or mend \`policies\``);
-    return { files: [], problems };
+    return { files: [], problems, marks: [] };
   }
   if (anybodyCanWrite(folder)) report(folder, `can be changed by anybody; run: chmod o-w ${folder}`);
   for (const name of names.filter((other) => other.endsWith('.yml'))) {
     report(join(folder, name), 'is not read: only *.yaml files are; rename it', 'warning');
   }
   const files: PolicyFile[] = [];
+  const marks: string[] = [];
   for (const name of names.filter((other) => other.endsWith('.yaml')).sort()) {
     const read = readOne(join(folder, name));
-    if ('wrong' in read) report(join(folder, name), read.wrong);
-    else files.push({ file: join(folder, name), bytes: read.bytes });
+    if ('wrong' in read) {
+      report(join(folder, name), read.wrong);
+      continue;
+    }
+    files.push({ file: join(folder, name), bytes: read.bytes });
+    marks.push(read.mark);
   }
   if (files.length === 0 && problems.every((problem) => problem.severity === 'warning')) {
     report(folder, 'holds no *.yaml file, so there is no policy; put one there (see policies/ of the project)');
   }
-  return { files, problems };
+  return { files, problems, marks };
 }
 
-function readOne(path: string): { readonly bytes: Uint8Array } | { readonly wrong: string } {
+function readOne(path: string): { readonly bytes: Uint8Array; readonly mark: string } | { readonly wrong: string } {
   let descriptor: number;
   try {
     // Non-blocking, so that a pipe in the folder cannot stop the gateway.
@@ -61,7 +72,8 @@ function readOne(path: string): { readonly bytes: Uint8Array } | { readonly wron
     if (!stats.isFile()) return { wrong: 'is not a file; take it out of the folder' };
     if (stats.size > MAX_FILE_BYTES) return { wrong: `is larger than ${MAX_FILE_BYTES} bytes; split it` };
     if (anybodyCanWrite(path)) return { wrong: `can be changed by anybody; run: chmod o-w ${path}` };
-    return { bytes: readFileSync(descriptor) };
+    const { ino, mtimeNs, ctimeNs } = fstatSync(descriptor, { bigint: true });
+    return { bytes: readFileSync(descriptor), mark: `${ino} ${mtimeNs} ${ctimeNs}` };
   } catch (error) {
     return { wrong: `cannot be read (${codeOf(error)})` };
   } finally {
@@ -78,4 +90,9 @@ export function fingerprint(content: FolderContent): string {
     hash.update(`${Buffer.byteLength(file)}:${file}:${bytes.length}:`).update(bytes);
   }
   return hash.update(JSON.stringify(content.problems)).digest('hex');
+}
+
+/** Was nothing written between two looks? A file that is rewritten can show the same half of itself twice. */
+export function stoodStill(before: FolderLook, after: FolderLook): boolean {
+  return fingerprint(before) === fingerprint(after) && before.marks.join() === after.marks.join();
 }

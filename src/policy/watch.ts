@@ -2,7 +2,7 @@
 // Whoever listens decides what to do with an invalid set; this never forgets a change and never reports one twice.
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fingerprint, readFolder } from './folder.ts';
+import { fingerprint, readFolder, stoodStill } from './folder.ts';
 import { buildSet, type LoadedPolicies, type PolicyContext } from './load.ts';
 
 const POLL_MS = 1_000;
@@ -37,7 +37,7 @@ export function watchPolicies(
     for (let looks = 1; looks < MOST_LOOKS && !closed; looks++) {
       await pause(SETTLE_MS, undefined, { ref: false });
       const again = readFolder(folder);
-      const still = fingerprint(again) === fingerprint(content);
+      const still = stoodStill(content, again);
       content = again;
       if (still) break;
     }

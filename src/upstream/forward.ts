@@ -26,8 +26,15 @@ export type Forwarded =
   | { readonly kind: 'switched' }
   | { readonly kind: 'lost' | 'unsent'; readonly why: 'unreachable' | 'timeout' };
 
+/** Says when an answer is no longer wanted. */
+export interface GiveUp {
+  readonly aborted: boolean;
+  add(listener: () => void): void;
+  remove(listener: () => void): void;
+}
+
 /** Sends the request over the pool; `giveUp` ends the wait when the agent has gone. Never throws. */
-export function forward(pool: Dispatcher, request: OutgoingRequest, giveUp: AbortSignal | null): Promise<Forwarded> {
+export function forward(pool: Dispatcher, request: OutgoingRequest, giveUp: GiveUp | null): Promise<Forwarded> {
   return new Promise((resolve) => {
     const handler = new ForwardHandler(request, resolve, giveUp);
     try {
@@ -50,7 +57,7 @@ export function forward(pool: Dispatcher, request: OutgoingRequest, giveUp: Abor
 class ForwardHandler implements Dispatcher.DispatchHandler {
   readonly #request: OutgoingRequest;
   readonly #resolve: (forwarded: Forwarded) => void;
-  readonly #giveUp: AbortSignal | null;
+  readonly #giveUp: GiveUp | null;
   readonly #onGiveUp: () => void;
   readonly #deadline: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | null = null;
@@ -58,12 +65,12 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
   #sent = false;
   #why: 'unreachable' | 'timeout' = 'unreachable';
 
-  constructor(request: OutgoingRequest, resolve: (forwarded: Forwarded) => void, giveUp: AbortSignal | null) {
+  constructor(request: OutgoingRequest, resolve: (forwarded: Forwarded) => void, giveUp: GiveUp | null) {
     this.#request = request;
     this.#resolve = resolve;
     this.#giveUp = giveUp;
     this.#onGiveUp = () => this.#stop('unreachable');
-    giveUp?.addEventListener('abort', this.#onGiveUp);
+    giveUp?.add(this.#onGiveUp);
     // The pool's own timer starts when the request is written; this one also covers waiting for a connection.
     this.#deadline = setTimeout(() => this.#stop('timeout'), request.timeoutMs);
   }
@@ -78,6 +85,8 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
     if (status < 200 || this.#answer) return;
     this.#answer = new Answer(status, reason ?? '', flatHeaders(controller.rawHeaders), controller);
+    // These have no body, whatever length they state; undici would call it cut short (RFC 9110, section 8.6).
+    if (status === 204 || status === 304) this.#answer.finish('ended');
     this.#settle({ kind: 'answered', answer: this.#answer });
   }
 
@@ -113,7 +122,7 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
 
   #settle(forwarded: Forwarded): void {
     clearTimeout(this.#deadline);
-    this.#giveUp?.removeEventListener('abort', this.#onGiveUp);
+    this.#giveUp?.remove(this.#onGiveUp);
     this.#resolve(forwarded);
   }
 }

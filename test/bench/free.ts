@@ -3,7 +3,7 @@
 import { policy, spawnGateway } from '../support/gateway.ts';
 import { CORE, pin, processorUs, startServer } from './children.ts';
 import { interleaved, ratios, row, verdict } from './figures.ts';
-import { openHammer } from './load.ts';
+import { hammer } from './load.ts';
 import type { BenchOptions } from './main.ts';
 
 const CONNECTIONS = 16;
@@ -17,22 +17,21 @@ export async function benchFree({ quick }: BenchOptions): Promise<boolean[]> {
   const bare = await startServer('bare-proxy.ts', CORE.measured, [upstream.url]);
   const usual = await startServer('http-proxy-server.ts', CORE.measured, [upstream.url]);
   const headers = { 'purser-token': await gateway.token() };
-  const target = async (url: string, pid: number) => {
-    const hammer = await openHammer({ url, path: PATH, headers, connections: CONNECTIONS });
+  const target = (url: string, pid: number) => {
     const costs: number[] = [];
     const run = async (ms: number) => {
       const before = processorUs(pid);
       const began = performance.now();
-      const rate = await hammer.run(ms);
+      const rate = await hammer({ url, path: PATH, headers, connections: CONNECTIONS }, ms);
       costs.push((processorUs(pid) - before) / (rate * ((performance.now() - began) / 1_000)));
       return rate;
     };
-    return { run, costs, close: () => hammer.close() };
+    return { run, costs };
   };
   const targets = {
-    bare: await target(bare.url, bare.pid),
-    usual: await target(usual.url, usual.pid),
-    purser: await target(gateway.agents, gateway.child.pid ?? 0),
+    bare: target(bare.url, bare.pid),
+    usual: target(usual.url, usual.pid),
+    purser: target(gateway.agents, gateway.child.pid ?? 0),
   };
   try {
     const [rounds, ms, warmUp] = quick ? [5, 500, 1_500] : [15, 800, 3_000];
@@ -47,7 +46,6 @@ export async function benchFree({ quick }: BenchOptions): Promise<boolean[]> {
     });
     return report(rates, { bare: targets.bare.costs, usual: targets.usual.costs, purser: targets.purser.costs });
   } finally {
-    for (const each of Object.values(targets)) each.close();
     await Promise.all([gateway.close(), bare.stop(), usual.stop()]);
     await upstream.stop();
   }

@@ -12,7 +12,7 @@ interface HttpProxy {
 }
 
 const httpProxy: HttpProxy = createRequire(import.meta.url)('http-proxy');
-const agent = new Agent({ keepAlive: true, maxSockets: 1_024, noDelay: true });
+const agent = new Agent({ keepAlive: true, maxSockets: 1_024 });
 const proxy = httpProxy.createProxyServer({ target: process.argv[2] ?? '', agent });
 proxy.on('error', (_error, _request, response) => response.writeHead(502).end());
 

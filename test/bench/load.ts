@@ -10,32 +10,18 @@ export interface Load {
   readonly connections: number;
 }
 
-/** Open connections that can be put to work for a while, again and again. */
-export interface Hammer {
-  /** Requests a second over so many milliseconds. */
-  run(ms: number): Promise<number>;
-  close(): void;
-}
-
-/** Opens the connections. */
-export async function openHammer({ url, path, headers, connections }: Load): Promise<Hammer> {
+/** Asks for so many milliseconds on connections of its own; resolves with the requests answered in each second. */
+export async function hammer({ url, path, headers, connections }: Load, ms: number): Promise<number> {
   const { hostname, port, host } = new URL(url);
   const lines = Object.entries({ host, accept: 'application/json', ...headers }).map(([name, v]) => `${name}: ${v}`);
   const request = Buffer.from(`GET ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
   const open = Array.from({ length: connections }, () => openLane(connect(Number(port), hostname), request));
   const lanes = await Promise.all(open);
-  return {
-    async run(ms) {
-      const began = performance.now();
-      const until = began + ms;
-      const counts = await Promise.all(lanes.map((lane) => lane.askUntil(until)));
-      const seconds = (performance.now() - began) / 1_000;
-      return counts.reduce((sum, count) => sum + count, 0) / seconds;
-    },
-    close: () => {
-      for (const lane of lanes) lane.close();
-    },
-  };
+  const began = performance.now();
+  const counts = await Promise.all(lanes.map((lane) => lane.askUntil(began + ms)));
+  const seconds = (performance.now() - began) / 1_000;
+  for (const lane of lanes) lane.close();
+  return counts.reduce((sum, count) => sum + count, 0) / seconds;
 }
 
 interface Lane {

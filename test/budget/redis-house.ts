@@ -18,13 +18,16 @@ export function redisOptions(url: string, over: Partial<RedisBudgetOptions> = {}
 }
 
 /** A house whose gateways share a namespace that no other house has. */
-export function redisHouse(url: string): StoreHouse & { readonly namespace: string } {
+export function redisHouse(
+  url: string,
+  over: Partial<RedisBudgetOptions> = {},
+): StoreHouse & { readonly namespace: string } {
   const namespace = `test-${++houses}`;
   const open: Budget[] = [];
   return {
     namespace,
     async gateway(log = 'here') {
-      const budget = await openRedisBudget(redisOptions(url, { namespace, log }));
+      const budget = await openRedisBudget(redisOptions(url, { ...over, namespace, log }));
       open.push(budget);
       return budget;
     },

@@ -31,8 +31,17 @@ export interface PaidShop {
   close(): Promise<void>;
 }
 
-/** Opens one on a free loopback port; everything it sells costs `price` atoms of `usd`, payable to `acme`. */
-export async function paidShop(goods: Goods, price = '2'): Promise<PaidShop> {
+/** How it asks for its money: `acme` is paid, in `usd`. */
+export interface PaidShopOptions {
+  /** Atoms; default 2. */
+  readonly price?: string;
+  /** Waited for before an unpaid request is answered. */
+  readonly beforeDemand?: (request: ShopRequest) => Promise<void>;
+}
+
+/** Opens one on a free loopback port. */
+export async function paidShop(goods: Goods, options: PaidShopOptions = {}): Promise<PaidShop> {
+  const { price = '2', beforeDemand = async () => {} } = options;
   const books: BookEntry[] = [];
   const requests: ShopRequest[] = [];
   const secretKey = randomBytes(32).toString('base64');
@@ -41,6 +50,7 @@ export async function paidShop(goods: Goods, price = '2'): Promise<PaidShop> {
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = await read(message);
     requests.push(request);
+    if (!request.paid) await beforeDemand(request);
     const asked = new Request('http://shop.test/', { headers: headersOf(message) });
     const outcome = await till.charge({ amount: price, currency: 'usd', recipient: 'acme' })(asked);
     if (outcome.status === 402) {

@@ -52,7 +52,9 @@ export interface Stand {
 /** Play money enough for a whole file, and no pause for uncertain purchases. */
 const ROOMY = '{ paymentSettle: 2s, diskReserve: 0B, unsettled: 100000 }';
 
-/** Starts both; the policy allows `buyer-*` to pay `acme` up to 1 USD. */
+/**
+ * Starts both; the policy allows `buyer-*` to pay `acme` up to 1 USD. `UPSTREAM` in a section is the merchant's address.
+ */
 export async function startStand(setup: Omit<GatewaySetup, 'upstream'> = {}): Promise<Stand> {
   let now: Behaviour = {};
   let unpaid = 0;
@@ -65,7 +67,12 @@ export async function startStand(setup: Omit<GatewaySetup, 'upstream'> = {}): Pr
   const gateway = await startGateway({
     policies: policy({ limit: '1000.00 USD' }),
     ...setup,
-    sections: { limits: ROOMY, ...setup.sections },
+    sections: Object.fromEntries(
+      Object.entries({ limits: ROOMY, ...setup.sections }).map(([name, text]) => [
+        name,
+        text.replaceAll('UPSTREAM', merchant.url),
+      ]),
+    ),
     upstream: merchant.url,
   });
   const behave = (behaviour: Behaviour) => {

@@ -98,7 +98,14 @@ test('CHAL-31: a realm of somebody else selects nothing: it is recorded, and the
 test('CHAL-33: an expiry that is no strict calendar instant is unreadable', async () => {
   const odd = ['', 'NaN', '1893456000', '2025-02-30T00:00:00Z', '2999-13-01T00:00:00Z', '2999-01-01T24:00:00Z'];
   const odder = ['2999-01-01T00:00:00', '2999-01-01', '2999-01-01 00:00:00Z', '2999-01-01T00:00:61Z', 'tomorrow'];
-  for (const expires of [...odd, ...odder, '+275760-09-13T00:00:00Z', '2999-01-01T00:00Z', 'Infinity', '9999-12-31T23:59:59Z']) {
+  for (const expires of [
+    ...odd,
+    ...odder,
+    '+275760-09-13T00:00:00Z',
+    '2999-01-01T00:00Z',
+    'Infinity',
+    '9999-12-31T23:59:59Z',
+  ]) {
     await refuses(stand, 'challenge_malformed', { params: { expires } });
   }
 });
