@@ -19,13 +19,13 @@ import { answerRepeat, MISMATCH } from './exchange/repeat.ts';
 import { holdRefusal, lineChecks } from './exchange/store-answer.ts';
 import { bodyEnd, ExchangeIds, openVisit, subjectOf, type Visit } from './exchange/visit.ts';
 import { findAgentPayment, findToken } from './identity/find-token.ts';
-import { readAgentAsks } from './inbound/agent-request.ts';
+import { headerValues, readAgentAsks } from './inbound/agent-request.ts';
 import { readTarget } from './inbound/target.ts';
 import { type Admitted, admit, type Rejection } from './policy/decide.ts';
 import type { Answer } from './upstream/answer.ts';
 
 /** How often a service that hands out one challenge twice is asked for a fresh one, and how long is waited at most. */
-const FRESH_CHALLENGE_WITHIN_MS = [250, 1_000, 4_000];
+const FRESH_CHALLENGE_WITHIN_MS = [200, 1_000, 5_000];
 
 /** The exchange of this gateway: handles requests until it is closed. */
 export class Exchange {
@@ -92,13 +92,14 @@ export class Exchange {
     const identity = await this.#parts.identify(found.token);
     if (isRefusal(identity)) return identity;
     visit.identity = identity;
+    visit.agent = this.#parts.policy().findAgent(identity.issuer, identity.subject)?.agent ?? null;
     visit.consumed = new Set(found.consumed);
     visit.serviceAuthorization = found.serviceAuthorization;
     return undefined;
   }
 
   #readRequest(visit: Visit): Refusal | undefined {
-    const target = readTarget(visit.request.url ?? '', visit.request.headers.host);
+    const target = readTarget(visit.request.url ?? '', headerValues(visit.request.rawHeaders, 'host'));
     if (isRefusal(target)) return target;
     visit.target = target;
     const asks = readAgentAsks(visit.request.rawHeaders);

@@ -87,6 +87,7 @@ end
 local now, high = clock()
 sweep(now, SWEEP_HOLD)
 release_lapsed(CHALLENGE, now)
+release_lapsed(IDENTITY, now)
 if keyed then release_lapsed(KEY, now) end
 
 local own = hold_of(id)

@@ -77,9 +77,11 @@ export async function relayFree(visit: LocatedVisit, answer: Answer): Promise<De
   return deliver(visit.response, { status: answer.status, reason: answer.reason, headers }, answer, null);
 }
 
+/** The detail is sealed, and a redirect often repeats the request's query: only the agent is told the whole target. */
 function redirectRefusal(location: string): Refusal {
-  const shown = location.replace(/[^\x21-\x7e]/g, '?').slice(0, 300);
-  return refuse('redirect_forbidden', `The service redirects to another host, which is not followed: ${shown}`, {
+  const shown = location.replace(/[^\x21-\x7e]/g, '_').slice(0, 300);
+  const [place] = shown.split(/[?#]/, 1);
+  return refuse('redirect_forbidden', `The service redirects to another host, which is not followed: ${place}`, {
     members: { location: shown },
   });
 }

@@ -33,6 +33,21 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal, receipt:
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
 
+/** A whole answer for a connection whose request cannot be read, and which closes after it. */
+export function rawRefusal(refusal: Refusal): string {
+  const { status, title } = refusalRow(refusal.code);
+  const body = JSON.stringify(problem(refusal, null));
+  const head = [
+    `HTTP/1.1 ${status} ${title}`,
+    'Content-Type: application/problem+json',
+    'Cache-Control: no-store',
+    'X-Should-Retry: false',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
+}
+
 /** The members of the problem document; `error` is what model clients show to people. */
 function problem(refusal: Refusal, receipt: string | null): Record<string, unknown> {
   const row = refusalRow(refusal.code);

@@ -5,6 +5,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { refuse } from '../domain/refusal.ts';
+import { rawRefusal } from './reply.ts';
 
 /** Where the agents' port listens, and with which certificate. */
 export interface InboundOptions {
@@ -36,14 +38,19 @@ const DISCARD_LIMIT_BYTES = 32 * 1024 * 1024;
 
 /** Builds the port; nothing is open before `listen`. */
 export function createInbound(options: InboundOptions): Inbound {
+  const answering = new WeakMap<Socket, ServerResponse>();
   const handler =
     (awaitsContinue: boolean): RequestListener =>
     (request, response) => {
       if (draining) response.shouldKeepAlive = false;
+      if (!isHttp1(request)) return void request.socket.end(UNREADABLE);
       // Before 'finish': by then node:http has begun to throw the rest away without a bound.
       response.once('prefinish', () => discardRest(request));
       if (serveOwn(request, response)) return;
-      const begin = () => void options.handle(request, response, awaitsContinue);
+      const begin = () => {
+        answering.set(request.socket, response);
+        void options.handle(request, response, awaitsContinue);
+      };
       // A pipelined request waits for its turn; when the connection closes before that, nothing was begun.
       if (response.socket) begin();
       else response.once('socket', begin);
@@ -60,7 +67,9 @@ export function createInbound(options: InboundOptions): Inbound {
       ),
     );
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (!endsAfterAnswer(socket, answering.get(socket))) answerUnreadable(error, socket);
+  });
   return {
     listen: async () => {
       server.listen(options.port, options.host);
@@ -83,7 +92,12 @@ export function createInbound(options: InboundOptions): Inbound {
 }
 
 function open(options: InboundOptions, listener: RequestListener): Server {
-  const limits = { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: true, insecureHTTPParser: false, noDelay: true };
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+    noDelay: true,
+  };
   const server = options.tls
     ? createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, listener)
     : createServer(limits, listener);
@@ -93,6 +107,11 @@ function open(options: InboundOptions, listener: RequestListener): Server {
   server.requestTimeout = 0;
   server.maxHeadersCount = MAX_HEADERS;
   return server;
+}
+
+/** node:http takes other versions too, and would answer a missing Host itself, without a document. */
+function isHttp1({ httpVersion, headers }: IncomingMessage): boolean {
+  return httpVersion === '1.0' || (httpVersion === '1.1' && headers.host !== undefined);
 }
 
 /** Answers that need no agent: the well-known paths are nobody's service, and TRACE would echo the token. */
@@ -117,6 +136,25 @@ function discardRest(request: IncomingMessage): void {
   request.resume();
 }
 
+/**
+ * Is an answer under way on this connection? What cannot be read after a whole request waits for that answer's end;
+ * what spoils the request itself breaks off an answer that has begun, and nothing is ever written in between.
+ */
+function endsAfterAnswer(socket: Socket, current: ServerResponse | undefined): boolean {
+  if (!current || current.writableFinished || !socket.writable) return false;
+  if (current.req.complete) {
+    current.shouldKeepAlive = false;
+    if (current.listenerCount('finish', endConnection) === 0) current.once('finish', endConnection);
+    return true;
+  }
+  if (current.headersSent) socket.destroy();
+  return current.headersSent;
+}
+
+function endConnection(this: ServerResponse): void {
+  this.req.socket.destroySoon();
+}
+
 function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   if (error.code === 'HPE_HEADER_OVERFLOW') {
@@ -125,7 +163,7 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     return void socket.end(rawAnswer('408 Request Timeout', 'The request head did not arrive in time.'));
   }
-  socket.end(rawAnswer('400 Bad Request', 'This is not a request that can be read in one way only.'));
+  socket.end(UNREADABLE);
 }
 
 function rawAnswer(status: string, detail: string, more = ''): string {
@@ -138,3 +176,7 @@ function rawAnswer(status: string, detail: string, more = ''): string {
   const head = `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n`;
   return `${head}X-Should-Retry: false\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
 }
+
+const UNREADABLE = rawRefusal(
+  refuse('target_forbidden', 'The request was refused: it cannot be read, or not in one way only.'),
+);

@@ -18,8 +18,10 @@ const QUERY_CHARACTERS = /^[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7e\x22\x5e\
 /** Escapes of characters that need none, of separators, of dots, and escapes of escapes of these. */
 const AMBIGUOUS_ESCAPE = /%(?:2[def]|5[cf]|7e|[46][1-9a-f]|[57][0-9a]|3[0-9]|25(?:2e|2f|5c)|0[0-9a-f]|1[0-9a-f]|7f)/i;
 
-/** Reads the request line's target; `hosts` are the authorities an absolute form may name (lower-case). */
-export function readTarget(url: string, host: string | undefined): Target | Refusal {
+/** Reads the request line's target; `hosts` are the values of all Host lines: one, which an absolute form may name. */
+export function readTarget(url: string, hosts: readonly string[]): Target | Refusal {
+  const [host, another] = hosts;
+  if (another !== undefined) return forbidden('it comes with more than one Host line');
   if (url.length > MAX_TARGET_BYTES) return forbidden(`it is longer than ${MAX_TARGET_BYTES} bytes`);
   const origin = originForm(url, host);
   if (origin === undefined)

@@ -44,7 +44,6 @@ export function forward(pool: Dispatcher, request: OutgoingRequest, giveUp: Give
           method: request.method as Dispatcher.HttpMethod,
           headers: request.headers,
           body: request.body,
-          headersTimeout: request.timeoutMs,
         },
         handler,
       );

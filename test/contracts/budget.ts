@@ -355,7 +355,7 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       expect(await repeatOf()).toMatchObject({ hold: first.id });
     });
 
-    test('after an end without the whole answer, an equal request is that purchase and is told how it ended', async () => {
+    test('after an end without the whole answer, an equal request is told how that purchase ended', async () => {
       const first = await exposed(budget, { claim: claimOf() });
       await budget.close(first.id, ENDING, false);
       expect(await repeatOf()).toMatchObject({ hold: first.id, running: false, ending: ENDING, sameRequest: true });
@@ -579,7 +579,7 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       expect(stops[0]?.at).toBeGreaterThan(1_700_000_000_000);
     });
 
-    test('at so many unsettled purchases a subject is paused at a service, until one is settled or voided', async () => {
+    test('at so many unsettled purchases a subject is paused at a service until one has ended', async () => {
       const lines = [lineOf({ limitMicros: 50_000_000n })];
       const limited = { lines, unsettledLimit: 2 };
       const [first, second] = [await exposed(budget, limited), await exposed(budget, limited)];

@@ -17,7 +17,7 @@ test('a thousand at once: at least 950 are served, the others are refused unpaid
   const gateway = await spawnGateway({
     upstream: shop.url,
     policies: policy({ limit: '1000.00 USD' }),
-    sections: { limits: '{ paymentSettle: 30s, diskReserve: 0B, refusals: 10000/m }' },
+    sections: { limits: '{ paymentSettle: 30s, diskReserve: 0B, unsettled: 100000, refusals: 10000/m }' },
   });
   const headers = { 'purser-token': await gateway.token() };
   const answers = await Promise.all(

@@ -193,15 +193,23 @@ test('CHAL-37: an opaque that is large, nested or not JSON is unreadable; a flat
   await expectNoMoney(stand, 'upstream_unreachable');
 });
 
-test('CHAL-39: a challenge of a purchase that was paid is not paid again, by nobody', async () => {
+test('CHAL-39: a challenge that was paid is not paid again: not by another agent, not over other terms', async () => {
   const challenge = sandboxChallenge();
   stand.demands(challenge);
   await expectPaid(stand, TEN_CENTS);
-  await expectNoMoney(stand, 'challenge_reused', () => stand.gateway.ask('/shop/v1/y', { agent: 'buyer-2' }));
-  // The same id over other terms is still the same challenge.
   const id = /id="([^"]+)"/.exec(challenge)?.[1] ?? '';
-  stand.demands(sandboxChallenge({ params: { id, realm: 'other.test' }, request: { amount: '3' } }));
-  await expectNoMoney(stand, 'challenge_reused', () => stand.gateway.ask('/shop/v1/z'));
+  const others = sandboxChallenge({ params: { id, realm: 'other.test' }, request: { amount: '3' } });
+  stand.behave({ unpaid: (_, { target }) => demand(target.endsWith('other') ? others : challenge) });
+  const [before, seq] = [await stand.money(), await stand.lastSeq()];
+  const asks = ['same', 'other'].map((path) => stand.gateway.ask(`/shop/v1/${path}`, { agent: 'buyer-2' }));
+  const codes = await Promise.all(asks.map(async (answer) => ((await (await answer).json()) as { code: string }).code));
+  expect(codes).toEqual(['challenge_reused', 'challenge_reused']);
+  expect(await stand.money()).toEqual(before);
+  expect((await stand.sealedAfter(seq)).map(({ kind, decision }) => [kind, decision?.code])).toEqual([
+    ['refused', 'challenge_reused'],
+    ['refused', 'challenge_reused'],
+  ]);
+  expect(stand.merchant.books.taken.filter(({ challengeId }) => challengeId === id)).toHaveLength(1);
 });
 
 test('CHAL-47: plain http beyond loopback is refused at load, and a redirect to it carries nothing along', async () => {

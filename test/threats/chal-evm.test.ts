@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { canonicalJson } from '../../src/domain/canonical.ts';
 import { type Idp, startIdp } from '../fakes/idp.ts';
 import { sandboxChallenge } from '../fakes/sandbox-challenge.ts';
+import * as script from '../fakes/script.ts';
 import { expectNoMoney, type Stand, startStand, watch } from '../support/stand.ts';
 
 const KEY: Hex = `0x${randomBytes(32).toString('hex')}`;
@@ -181,10 +182,13 @@ test('CHAL-39: a nonce that was paid is not paid again, also through another ser
   const first = await pays(evmChallenge({ params: { id, realm } }));
   // The nonce is a hash over both written one after the other: moving a letter makes another id of the same nonce.
   const moved = { id: id.slice(0, -1), realm: `${id.slice(-1)}${realm}` };
-  for (const params of [{ id, realm }, moved]) {
-    stand.demands(evmChallenge({ params, amount: '3' }));
-    await expectNoMoney(stand, 'challenge_reused', () => ask('twin'));
-  }
+  const demands = [{ id, realm }, moved].map((params) => script.demand(evmChallenge({ params, amount: '3' })));
+  stand.behave({ unpaid: (_, { target }) => demands[Number(target.slice(1)) % 2] ?? script.hang });
+  const [before, read] = [await stand.money(), stand.merchant.requests.length];
+  const answers = await Promise.all([ask('twin'), ask('twin')]);
+  for (const answer of answers) expect(await answer.json()).toMatchObject({ code: 'challenge_reused' });
+  expect(await stand.money()).toEqual(before);
+  expect(stand.merchant.requests.slice(read).filter(({ paid }) => paid)).toEqual([]);
   const other = await pays(evmChallenge({ params: { id, realm: 'other.test' } }), 'twin');
   expect(other.nonce).not.toBe(first.nonce);
 });

@@ -42,7 +42,7 @@ async function scriptedShop(wanted: () => string): Promise<HostileMerchant> {
       if (is('noise', request))
         return [{ do: 'write', bytes: `HTTX/9 what ${request.target}\r\n\r\n` }, { do: 'close' }];
       if (is('dear', request)) return demand(sandboxChallenge({ request: { amount: '99999' } }));
-      if (is('garbled', request)) return demand(sandboxChallenge({ request: { amount: request.target } }));
+      if (is('garbled', request)) return demand(sandboxChallenge({ request: { amount: '1e9' } }));
       return demand(wanted());
     },
     paid: (_, request): Script => {
@@ -185,13 +185,12 @@ describe.skipIf(!redisAvailable)('with Redis', () => {
       await sweep.answer('answers without a store', asked);
       return asked.status === 503;
     });
+    await until(() => gateway.output().includes('the budget store does not answer'));
     await gateway.close();
     plantProofs(sweep, shop);
     sweep.text('output', gateway.output());
     sweep.files(join(folder, 'var'), KEY_FILES);
-    expect(sweep.texts.get('output')).toContain('the budget store does not answer');
-    expect(sweep.texts.get('answers to agents')).toContain('payment_uncertain');
-    expect([...sweep.texts.keys()].filter((name) => name.startsWith('the file ')).length).toBeGreaterThan(0);
+    expect(sweep.has('answers to agents', 'payment_uncertain', 'state=settled', 'upstream_unreachable')).toBe(true);
     expect(sweep.found()).toEqual([]);
   });
 });
@@ -226,8 +225,8 @@ test('LEAK-01: no secret stands in any text, evm wallet, embedded store and an i
   const request = JSON.stringify({
     amount: '10000',
     currency: TOKEN_CONTRACT,
+    methodDetails: { chainId: 8453, credentialTypes: ['authorization'] },
     recipient: `0x${'12'.repeat(20)}`,
-    methodDetails: { chainId: 8453 },
   });
   const shop = await scriptedShop(() => sandboxChallenge({ requestText: request, params: { method: 'evm' } }));
   const folder = newFolder();
@@ -246,7 +245,6 @@ test('LEAK-01: no secret stands in any text, evm wallet, embedded store and an i
   closing.push(() => gateway.close());
   const { readOperatorToken } = await import('../../src/operators/operator-token.ts');
   await drive(gateway, sweep, () => idp.token({ claims: { sub: 'buyer-1' } }));
-  console.log(sweep.texts.get('answers to agents')?.slice(0, 3000));
   expect(shop.requests.filter(({ paid }) => paid).length).toBeGreaterThan(8);
   await operate(gateway, sweep, (await readOperatorToken(join(folder, 'var'))) ?? '');
   await gateway.close();
@@ -254,6 +252,6 @@ test('LEAK-01: no secret stands in any text, evm wallet, embedded store and an i
   plantProofs(sweep, shop);
   sweep.text('output', gateway.output());
   sweep.files(join(folder, 'var'), KEY_FILES);
-  expect(sweep.texts.get('answers to agents')).toContain('state=settled');
+  expect(sweep.has('answers to agents', 'payment_uncertain', 'state=settled', 'upstream_unreachable')).toBe(true);
   expect(sweep.found()).toEqual([]);
 });

@@ -15,7 +15,8 @@ export interface Sweep {
   files(folder: string, except: readonly string[]): void;
   /** Which secret stands in which text. */
   found(): string[];
-  readonly texts: ReadonlyMap<string, string>;
+  /** Are all of these words in that text? So that an empty search is not taken for a clean one. */
+  has(name: string, ...words: readonly string[]): boolean;
 }
 
 /** An empty one. */
@@ -24,7 +25,7 @@ export function openSweep(): Sweep {
   const texts = new Map<string, string>();
   const text = (name: string, more: string) => void texts.set(name, `${texts.get(name) ?? ''}\n${more}`);
   return {
-    texts,
+    has: (name, ...words) => words.every((word) => texts.get(name)?.includes(word)),
     text,
     plant(name, secret) {
       const bytes = Buffer.from(secret);
