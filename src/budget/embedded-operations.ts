@@ -22,16 +22,19 @@ export type EmbeddedSteps = {
   readonly [Name in StepName]: (argument: Parameters<Store[Name]>[0]) => Awaited<ReturnType<Store[Name]>>;
 };
 
+/** What no receipt could bring back after a power failure: orders of operators and the recorded terms. */
+const DURABLE: ReadonlySet<string> = new Set<StepName>(['stop', 'start', 'agree']);
+
 /**
- * The operations `budget.<step>` on one database; makes the tables when they are not there. None is durable by itself:
- * the seals that follow sync the same file, and what was not synced is applied again from receipts.
+ * The operations `budget.<step>` on one database; makes the tables when they are not there. The steps of purchases are
+ * not durable by themselves: the seals that follow sync the same file.
  */
 export function embeddedOperations(db: DatabaseSync, options: EmbeddedOptions): Operations {
   const steps = embeddedSteps(db, options);
   const named = Object.entries(steps).map(([name, run]): [string, Operation] => [
     `budget.${name}`,
     // The argument was made by StoreBudget, which shares its type with the step of that name.
-    { durable: false, run: run as (argument: unknown) => unknown },
+    { durable: DURABLE.has(name), run: run as (argument: unknown) => unknown },
   ]);
   return Object.fromEntries(named);
 }

@@ -20,6 +20,7 @@ export class ReplayBody {
   #digest: string | null = null;
   #stream: Readable | null = null;
   #started = false;
+  #over = false;
   #settle: (end: BodyEnd) => void = () => {};
 
   constructor(request: IncomingMessage, limitBytes: number) {
@@ -38,6 +39,8 @@ export class ReplayBody {
 
   /** The body for the first, unpaid request, with back-pressure to the agent. */
   stream(): Readable {
+    // It was read to its end before: for a purchase that was looked up by its key and is gone since.
+    if (this.#over) return Readable.from([this.bytes]);
     const stream = new Readable({ read: () => this.#request.resume() });
     stream.on('error', () => {});
     stream.on('close', () => {
@@ -74,6 +77,7 @@ export class ReplayBody {
     this.#started = true;
     this.#request.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#request.on('end', () => {
+      this.#over = true;
       this.#stream?.push(null);
       this.#settle(this.#bytes > this.#limitBytes ? 'too_large' : 'kept');
     });

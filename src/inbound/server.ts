@@ -39,11 +39,14 @@ const DISCARD_LIMIT_BYTES = 32 * 1024 * 1024;
 /** Builds the port; nothing is open before `listen`. */
 export function createInbound(options: InboundOptions): Inbound {
   const answering = new WeakMap<Socket, ServerResponse>();
+  const unreadable = (error: NodeJS.ErrnoException, socket: Socket): void => {
+    if (!endsAfterAnswer(socket, answering.get(socket))) answerUnreadable(error, socket);
+  };
   const handler =
     (awaitsContinue: boolean): RequestListener =>
     (request, response) => {
       if (draining) response.shouldKeepAlive = false;
-      if (!isHttp1(request)) return void request.socket.end(UNREADABLE);
+      if (!isHttp1(request)) return unreadable(UNKNOWN_VERSION, request.socket);
       // Before 'finish': by then node:http has begun to throw the rest away without a bound.
       response.once('prefinish', () => discardRest(request));
       if (serveOwn(request, response)) return;
@@ -67,9 +70,7 @@ export function createInbound(options: InboundOptions): Inbound {
       ),
     );
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (!endsAfterAnswer(socket, answering.get(socket))) answerUnreadable(error, socket);
-  });
+  server.on('clientError', unreadable);
   return {
     listen: async () => {
       server.listen(options.port, options.host);
@@ -177,6 +178,7 @@ function rawAnswer(status: string, detail: string, more = ''): string {
   return `${head}X-Should-Retry: false\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
 }
 
+const UNKNOWN_VERSION = new Error('not HTTP/1.0, and not HTTP/1.1 with a Host');
 const UNREADABLE = rawRefusal(
   refuse('target_forbidden', 'The request was refused: it cannot be read, or not in one way only.'),
 );

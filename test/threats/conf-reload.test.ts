@@ -69,16 +69,16 @@ test('CONF-08: a file that is truncated and written in pieces is never taken up 
   const half = next.indexOf('guardrails:');
   // Whole YAML and a valid policy as far as it goes, but without the guardrail.
   let longestMs = 0;
-  for (let n = 0; n < 30; n += 1) {
+  for (let n = 0; n < 40; n += 1) {
     const file = openSync(fileOf(gateway), 'r+');
     ftruncateSync(file);
     const began = performance.now();
     writeSync(file, next.slice(0, half));
-    rest(20);
+    rest(35);
     writeSync(file, next.slice(half));
     longestMs = Math.max(longestMs, performance.now() - began);
     closeSync(file);
-    rest(20);
+    rest(5 + (n % 7));
   }
   const last = await versionOnDisk(gateway);
   await until(async () => (await inForce(gateway)).version === last);

@@ -212,6 +212,9 @@ test('PROXY-04: what follows a whole request and cannot be read waits until that
   expect(answers(seen)).toEqual(['200']);
   expect(seen.match(/x{10}/g)).toHaveLength(5);
   expect(seen.endsWith('0\r\n\r\n')).toBe(true);
+  const old = await spoil(whole(lines('GET /shop/v1/x HTTP/1.1')), whole(lines('GET /shop/v1/x HTTP/0.9')));
+  expect(answers(old)).toEqual(['200']);
+  expect(old.endsWith('0\r\n\r\n')).toBe(true);
   stand.behave({ paid: [{ do: 'wait', ms: 50 }, ...script.goods] });
   const taken = stand.merchant.books.taken.length;
   const paid = await talk(`${whole(lines('GET /shop/v1/garbage HTTP/1.1'))}\0garbage\r\n\r\n`);
