@@ -8,7 +8,7 @@ import type { Parts } from './exchange/parts.ts';
 import { Exchange } from './exchange.ts';
 import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
 import { openIdentifier } from './gateway/identity.ts';
-import { knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
+import { explainer, knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
 import { openServices } from './gateway/services.ts';
 import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
 import { type OpenStore, openStore, type Sealed } from './gateway/store.ts';
@@ -77,7 +77,9 @@ async function assemble(
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
   const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
   const inbound = createInbound({ ...config.listen.agents, tls, handle });
-  const operators = createOperators(await operatorsOptions({ ...operated, metrics, tls, clock: CLOCK, log }));
+  const operators = createOperators(
+    await operatorsOptions({ ...operated, metrics, tls, clock: CLOCK, log, wallets: parts.wallets }),
+  );
   const settling = keepSettled(parts, authority, status, log);
   await settling.first;
   await authority.sealFirst();
@@ -140,7 +142,12 @@ async function exchangeParts(
 export async function openOffline(config: Config): Promise<OfflineState> {
   const { set } = firstPolicies(config);
   const store = await openStore(config, CLOCK, RANDOM, () => {});
-  return { ...store, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] };
+  const explain = explainer(config, () => set, {
+    wallets: null,
+    budget: store.budget,
+    source: 'the state; no gateway runs',
+  });
+  return { ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] };
 }
 
 function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {

@@ -2,13 +2,12 @@
 // store's scripts do both in one atomic step.
 import { GatewayFault } from '../domain/fault.ts';
 import type { Budget } from './budget.ts';
+import type { RedisPlace } from './redis-client.ts';
 import { RedisStore } from './redis-store.ts';
 import { type BudgetOptions, StoreBudget } from './store-budget.ts';
 
 /** Where the store is, and how safe an exposure has to be. */
-export interface RedisBudgetOptions extends BudgetOptions {
-  /** `redis://` or `rediss://`, may carry user and password. */
-  readonly url: string;
+export interface RedisBudgetOptions extends BudgetOptions, RedisPlace {
   /** 1 to 64 letters, digits, dots, dashes and underscores; throws RangeError when it is anything else. */
   readonly namespace: string;
   /** An exposure counts only once this many replicas have it; 0 asks none. */

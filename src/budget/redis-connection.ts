@@ -1,6 +1,7 @@
 // One connection to the budget's Redis. It answers within its time bound or throws, sends nothing twice, connects
 // again by itself, and takes no step on a server that could evict what it counts.
-import { type ChainableCommander, Redis } from 'ioredis';
+import { type ChainableCommander, Cluster, type Redis } from 'ioredis';
+import { openRedisClient, type RedisClient, type RedisPlace } from './redis-client.ts';
 import type { Script } from './redis-scripts.ts';
 import { NotDone } from './store.ts';
 
@@ -13,31 +14,30 @@ const REPLICAS_MS = 100;
 
 /** A connection that is made and kept. */
 export class RedisConnection {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
+  readonly #probeKey: string;
   readonly #scripts: readonly Script[];
   /** Why no step may be taken now; undefined when steps may. */
   #closed: string | undefined = 'not connected yet';
+  /** The servers that were found fit, as addresses. */
+  #checked = '';
   #silent = false;
   #ended = false;
 
-  /** Connects in the background. `url` may carry user and password; it is never shown. `scripts` are sent ahead. */
-  constructor(url: string, scripts: readonly Script[]) {
+  /**
+   * Connects in the background. `scripts` are sent ahead; `probeKey` lies where the steps' keys do, on one server of a
+   * cluster.
+   */
+  constructor(place: RedisPlace, scripts: readonly Script[], probeKey: string) {
     this.#scripts = scripts;
-    this.#redis = new Redis(url, {
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      connectTimeout: 1_000,
-      socketTimeout: 2_000,
-      retryStrategy: (times) => Math.min(50 * times, 500),
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
-      connectionName: 'purser-budget',
-    });
+    this.#probeKey = probeKey;
+    this.#redis = openRedisClient(place);
     this.#redis.on('error', () => {}); // Each step says what became of it; without a listener the process would end.
     this.#redis.on('close', () => {
       this.#closed = 'the connection is down';
     });
     this.#redis.on('ready', () => void this.#check());
+    this.#redis.on('refresh', () => void this.#checkNewMasters());
   }
 
   /** Resolves once steps may be taken; throws within 5 s, with the reason, when they may not. */
@@ -82,7 +82,7 @@ export class RedisConnection {
   }
 
   /** Any command, within the time bound and under the same rules. */
-  async command<T>(send: (redis: Redis) => Promise<T>): Promise<T> {
+  async command<T>(send: (redis: RedisClient) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw new NotDone(`Redis: ${this.#closed}`);
     // What is sent to a server that does not answer may still happen later: rather send nothing until it does.
     if (this.#silent) throw new NotDone('Redis: no answer in time; asking again');
@@ -108,7 +108,7 @@ export class RedisConnection {
     this.#silent = true;
     while (!this.#ended) {
       try {
-        await within(STEP_MS, this.#redis.ping());
+        await within(STEP_MS, this.#redis.exists(this.#probeKey));
         break;
       } catch (error) {
         if (isReply(error)) break;
@@ -121,17 +121,38 @@ export class RedisConnection {
   /** Before any step: the scripts are there, and the server evicts nothing, which would forget spending. */
   async #check(): Promise<void> {
     try {
-      await Promise.all(this.#scripts.map(({ text }) => this.#redis.script('LOAD', text)));
-      const policy = /^maxmemory_policy:(\S+)/m.exec(await this.#redis.info('memory'))?.[1];
+      const servers = this.#servers();
+      const evicting = await Promise.all(servers.map((server) => prepare(server, this.#scripts)));
       if (this.#ended || this.#redis.status !== 'ready') return;
-      this.#closed =
-        policy === 'noeviction'
-          ? undefined
-          : `maxmemory-policy is ${policy ?? 'not shown'}, which can evict budgets; set it to noeviction`;
+      this.#checked = addresses(servers);
+      this.#closed = evicting.find((wrong) => wrong !== undefined);
     } catch {
       if (!this.#ended) this.#redis.disconnect(true);
     }
   }
+
+  /** Another server of a cluster took over: it too must evict nothing. */
+  async #checkNewMasters(): Promise<void> {
+    if (this.#closed === undefined && addresses(this.#servers()) !== this.#checked) await this.#check();
+  }
+
+  #servers(): Redis[] {
+    return this.#redis instanceof Cluster ? this.#redis.nodes('master') : [this.#redis];
+  }
+}
+
+const addresses = (servers: readonly Redis[]): string =>
+  servers
+    .map(({ options }) => `${options.host}:${options.port}`)
+    .sort()
+    .join();
+
+/** Loads the scripts; answers what is wrong when the server could evict. */
+async function prepare(server: Redis, scripts: readonly Script[]): Promise<string | undefined> {
+  await Promise.all(scripts.map(({ text }) => server.script('LOAD', text)));
+  const policy = /^maxmemory_policy:(\S+)/m.exec(await server.info('memory'))?.[1];
+  if (policy === 'noeviction') return undefined;
+  return `maxmemory-policy is ${policy ?? 'not shown'}, which can evict budgets; set it to noeviction`;
 }
 
 function isReply(error: unknown): error is Error {

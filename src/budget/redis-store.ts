@@ -3,6 +3,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts';
 import { MAX_MICROS } from '../domain/money.ts';
 import * as answers from './redis-answers.ts';
+import type { RedisPlace } from './redis-client.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
@@ -24,10 +25,11 @@ export class RedisStore implements Store {
   readonly #windowMs: number;
 
   /** Connects in the background. */
-  constructor(options: { url: string; namespace: string; replicas: number; clock: Clock; repeatWindowMs: number }) {
+  constructor(options: RedisPlace & { namespace: string; replicas: number; clock: Clock; repeatWindowMs: number }) {
     this.#keys = new RedisKeys(options.namespace);
-    this.#redis = new RedisConnection(options.url, Object.values(SCRIPTS));
-    this.#exposures = options.replicas > 0 ? new RedisConnection(options.url, [SCRIPTS.expose]) : this.#redis;
+    const connect = (scripts: readonly Script[]) => new RedisConnection(options, scripts, this.#keys.clock);
+    this.#redis = connect(Object.values(SCRIPTS));
+    this.#exposures = options.replicas > 0 ? connect([SCRIPTS.expose]) : this.#redis;
     this.#clock = options.clock;
     this.#replicas = options.replicas;
     this.#windowMs = options.repeatWindowMs;

@@ -36,7 +36,7 @@ export async function asOperator(
 }
 
 /** Only with TLS is the configuration read a second time, with its secrets: the certificate is among them. */
-function placeOf(config: Config, options: OrderOptions, io: Io): GatewayPlace | undefined {
+export function placeOf(config: Config, options: OrderOptions, io: Io): GatewayPlace | undefined {
   const full = config.listen.tls ? readConfig(options.config, io, 'read') : config;
   return (
     full && {

@@ -19,7 +19,7 @@ export interface CheckOptions {
 export async function check(options: CheckOptions, io: Io): Promise<number> {
   const secrets = options.withoutSecrets ? 'skip' : 'read';
   const { outline, problems } = loadConfig(options.config, { env: io.env, secrets });
-  const policies = outline?.policies ? loadPolicies(outline.policies, contextOf(outline)) : undefined;
+  const policies = outline?.policies.length ? loadPolicies(outline.policies, contextOf(outline)) : undefined;
   const all = [...problems, ...(policies?.problems ?? [])];
   const ok = !hasErrors(all);
   io.out(options.json ? asJson(ok, all, policies?.set) : asText(options, all, policies?.set));

@@ -5,8 +5,9 @@ import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { GatewayFault } from '../domain/fault.ts';
 import { codeOf } from '../domain/operations.ts';
+import { type Forecast, forecastShape } from '../explain/answer.ts';
 import { type OfflineState, readBudgets } from '../operators/api.ts';
-import type { ResolveOrder, StartOrder, StopOrder } from '../operators/forms.ts';
+import type { ExplainQuery, ResolveOrder, StartOrder, StopOrder } from '../operators/forms.ts';
 import { LOCAL_OPERATOR, operatorTokenFile, readOperatorToken } from '../operators/operator-token.ts';
 import { createOrders, type Done } from '../operators/orders.ts';
 import {
@@ -28,6 +29,8 @@ export interface OperatorClient {
   budgets(): Promise<BudgetView[]>;
   holds(): Promise<HoldView[]>;
   stops(): Promise<StopView[]>;
+  /** What would be decided, with the counters of the store. */
+  explain(question: ExplainQuery): Promise<Forecast>;
   stop(order: StopOrder): Promise<Outcome>;
   start(order: StartOrder): Promise<Outcome>;
   resolve(hold: string, order: ResolveOrder): Promise<Outcome>;
@@ -60,18 +63,25 @@ export async function openOperatorClient(
   place: GatewayPlace,
   openState: () => Promise<OfflineState>,
 ): Promise<OperatorClient> {
-  const port = openPort(place);
-  if (await port.answers()) return port.client;
-  await port.client.close();
+  const running = await runningGateway(place);
+  if (running) return running;
   try {
     return offlineClient(await openState());
   } catch (error) {
     if (codeOf(error) !== 'state_locked') throw error;
     throw new OrderFailed(
-      `The state in ${place.stateDir} is in use by another process, but nothing answers at ${port.url}. ` +
+      `The state in ${place.stateDir} is in use by another process, but nothing answers at ${baseUrl(place)}. ` +
         'Is it a gateway with another listen.operators? Nothing was done.',
     );
   }
+}
+
+/** The client of the gateway that runs there; undefined when nothing listens. Throws {@link OrderFailed}. */
+export async function runningGateway(place: GatewayPlace): Promise<OperatorClient | undefined> {
+  const port = openPort(place);
+  if (await port.answers()) return port.client;
+  await port.client.close();
+  return undefined;
 }
 
 function offlineClient(state: OfflineState): OperatorClient {
@@ -81,6 +91,7 @@ function offlineClient(state: OfflineState): OperatorClient {
     budgets: () => failing(readBudgets(state)),
     holds: async () => (await failing(state.budget.openHolds())).map(holdView),
     stops: async () => (await failing(state.budget.stops())).map(stopView),
+    explain: async (question) => readForecast(await state.explain(question)),
     stop: async (order) => done(await failing(orders.stop(order, LOCAL_OPERATOR))),
     start: async (order) => done(await failing(orders.start(order, LOCAL_OPERATOR))),
     resolve: async (hold, order) => done(await failing(orders.resolve(hold, order, LOCAL_OPERATOR))),
@@ -102,6 +113,12 @@ const done = (result: Done | { kind: 'problem'; detail: string }): Outcome => {
   if (result.kind === 'problem') throw new OrderFailed(result.detail);
   return result;
 };
+
+function readForecast(told: object): Forecast {
+  const problem = problemAnswer.partial({ title: true }).safeParse(told);
+  if (problem.success && 'kind' in told && told.kind === 'problem') throw new OrderFailed(problem.data.detail);
+  return forecastShape.parse(told);
+}
 
 interface Port {
   readonly url: string;
@@ -130,6 +147,7 @@ function openPort(place: GatewayPlace): Port {
       budgets: async () => (await ask(budgetsAnswer, 'GET', 'budgets')).budgets,
       holds: async () => (await ask(holdsAnswer, 'GET', 'holds')).holds,
       stops: async () => (await ask(stopsAnswer, 'GET', 'stops')).stops,
+      explain: (question) => ask(forecastShape, 'GET', `explain?${new URLSearchParams({ ...question })}`),
       stop: (order) => ask(outcomeAnswer, 'POST', 'stops', order),
       start: (order) => ask(outcomeAnswer, 'DELETE', `stops?${new URLSearchParams(order)}`),
       resolve: (hold, order) => ask(outcomeAnswer, 'POST', `holds/${encodeURIComponent(hold)}/resolve`, order),

@@ -1,5 +1,6 @@
 // Network addresses as people write them, read strictly: what could mean two things is refused.
 import { isIPv4, isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { refuseText } from '../yaml/units.ts';
 
@@ -42,6 +43,25 @@ export const hostPort: z.ZodType<HostPort, string> = z
     (text, context) =>
       readHostPort(text) ?? refuseText(context, 'must be host:port such as 127.0.0.1:8402 or [::1]:8402'),
   );
+
+/** Where something listens that is called from here: any port but 0. */
+export const peer: z.ZodType<HostPort, string> = z.string().transform((text, context) => {
+  const read = readHostPort(text);
+  return read && read.port !== 0 ? read : refuseText(context, 'must be host:port such as 10.0.0.5:6379');
+});
+
+/** An address, or a network as its first address and prefix: `10.0.0.0/8`; given out with its prefix. */
+export const network: z.ZodType<string, string> = z.string().transform((text, context) => {
+  const [address = '', prefix, ...more] = text.split('/');
+  const bits = isIPv4(address) ? 32 : isIPv6(address) && !address.includes('%') ? 128 : 0;
+  const size = prefix === undefined ? bits : Number(prefix);
+  const readable = bits > 0 && more.length === 0 && /^(0|[1-9][0-9]{0,2})$/.test(prefix ?? '0') && size <= bits;
+  if (!readable) return refuseText(context, 'must be an address or a network such as 10.0.0.0/8 or fd00::/8');
+  const written = `${address}/${size}`;
+  const first = bits === 32 ? ipaddr.IPv4.networkAddressFromCIDR(written) : ipaddr.IPv6.networkAddressFromCIDR(written);
+  if (first.toString() === ipaddr.parse(address).toString()) return written;
+  return refuseText(context, `names an address inside its network; write ${first.toString()}/${size}`);
+});
 
 /** Reads an http(s) address strictly; says what is wrong when it could mean two things. */
 export function readHttpUrl(text: string): { readonly url: URL } | { readonly wrong: string } {

@@ -1,6 +1,7 @@
 // What the gateway runs with: the frozen outcome of config.yaml. Types are those of the schemas.
 import type { z } from 'zod';
 import type { Secret } from '../domain/secret.ts';
+import type { HostPort } from './addresses.ts';
 import type { issuer, service } from './parties.ts';
 import type { accounting, limits, listen, operators, state } from './sections.ts';
 import type { asset, wallet } from './wallets.ts';
@@ -25,7 +26,13 @@ export type BudgetsConfig =
   | { readonly store: 'embedded' }
   | {
       readonly store: 'redis';
-      readonly url: Secret;
+      /** Null where sentinels or a cluster say where Redis is, and it takes neither user nor password. */
+      readonly url: Secret | null;
+      readonly tls: boolean;
+      /** PEM certificates to trust instead of the system's, or null. */
+      readonly ca: string | null;
+      readonly sentinels: { readonly nodes: readonly HostPort[]; readonly master: string } | null;
+      readonly cluster: readonly HostPort[] | null;
       readonly namespace: string;
       /** 32 bytes in hex, lower case. */
       readonly key: Secret;
@@ -45,14 +52,14 @@ export interface Config {
   readonly assets: readonly Asset[];
   readonly wallets: readonly WalletConfig[];
   readonly operators: Operators;
-  /** The folder of the policies. */
-  readonly policies: string;
+  /** The folders of the policies, in order. */
+  readonly policies: readonly string[];
   readonly limits: Limits;
 }
 
 /** What policies refer to, as far as it could be read: good enough to judge them beside a faulty configuration. */
 export interface Outline {
-  readonly policies: string;
+  readonly policies: readonly string[];
   readonly currency: string;
   readonly timeZone: string;
   readonly development: boolean;

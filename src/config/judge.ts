@@ -12,6 +12,8 @@ export function judgeConfig(sections: Sections, parts: Parts, onDisk: boolean): 
   judgeDuplicates(sections);
   judgeListeners(sections, parts);
   judgeStore(sections, parts);
+  judgeRedis(sections, parts, onDisk);
+  judgePolicies(sections, parts);
   judgeIdentity(sections, parts);
   judgeServices(sections, parts);
   judgeMoney(sections, parts);
@@ -52,10 +54,22 @@ function judgeListeners(sections: Sections, parts: Parts): void {
   }
   if (listen.tls !== undefined && listen.tlsAhead)
     sections.error(['listen', 'tlsAhead'], 'contradicts listen.tls; keep one');
-  const { agents, operators: second } = listen;
+  const { agents, operators: second, probes } = listen;
   if (agents.port !== 0 && agents.port === second.port && agents.host === second.host) {
     sections.error(['listen', 'operators'], 'is the same as listen.agents; operators need a port of their own');
   }
+  for (const other of ['agents', 'operators'] as const) {
+    if (!probes || probes.port === 0 || probes.port !== listen[other].port || probes.host !== listen[other].host)
+      continue;
+    sections.error(['listen', 'probes'], `is the same as listen.${other}; probes need a port of their own`);
+  }
+  listen.trustedProxies.forEach((network, index) => {
+    if (!network.endsWith('/0')) return;
+    sections.warn(
+      ['listen', 'trustedProxies', index],
+      'believes everybody: any caller can write any address into receipts',
+    );
+  });
   if (open.includes('agents') && identity?.development) {
     sections.warn(
       ['identity', 'development'],
@@ -73,6 +87,31 @@ function judgeStore(sections: Sections, parts: Parts): void {
   if (store === 'redis' && !redis)
     sections.error(['budgets', 'redis'], 'is required with store: redis: give it url and key');
   if (store === 'embedded' && redis) sections.warn(['budgets', 'redis'], 'is not used: the store is embedded');
+}
+
+/** Where Redis is can be said in three ways, and only one at a time. */
+function judgeRedis(sections: Sections, parts: Parts, secretsRead: boolean): void {
+  const redis = parts.budgets?.redis;
+  if (!redis || parts.budgets?.store !== 'redis') return;
+  const at = (key: string): Path => ['budgets', 'redis', key];
+  const absent = sections.raw(at('url')) === undefined;
+  if (absent && !redis.sentinels && !redis.cluster)
+    sections.error(at('url'), 'is required, or sentinels with master, or cluster');
+  if (redis.sentinels && redis.cluster) sections.error(at('cluster'), 'contradicts sentinels; keep one');
+  if (redis.sentinels && redis.master === undefined)
+    sections.error(at('master'), 'is required with sentinels: the name under which they know the server');
+  if (redis.master !== undefined && !redis.sentinels) sections.error(at('master'), 'is for sentinels; name them');
+  const url = secretsRead && parts.redisUrl ? new URL(parts.redisUrl.reveal()) : undefined;
+  if (redis.tls && url?.protocol === 'redis:') sections.error(at('tls'), 'is for TLS: write rediss:// in url');
+  if (redis.cluster && url && !/^\/?0*$/.test(url.pathname))
+    sections.error(at('url'), 'names a database, and a cluster has only number 0; take it out');
+}
+
+function judgePolicies(sections: Sections, parts: Parts): void {
+  (parts.policies ?? []).forEach((folder, index, all) => {
+    const first = all.indexOf(folder);
+    if (first < index) sections.error(['policies', index], `is the same as item [${first}]; take one out`);
+  });
 }
 
 const ID_TOKEN_TYPES = new Set(['jwt', 'application/jwt', 'absent']);

@@ -101,9 +101,13 @@ function compose(file: string, parts: Parts): Config | undefined {
 
 function budgetsOf(budgets: NonNullable<Parts['budgets']>, url: Secret | undefined): BudgetsConfig | undefined {
   if (budgets.store === 'embedded') return { store: 'embedded' };
-  if (!budgets.redis || !url) return undefined;
-  const { namespace, key, replicas } = budgets.redis;
-  return { store: 'redis', url, namespace, key, replicas };
+  if (!budgets.redis) return undefined;
+  const { namespace, key, replicas, tls, sentinels: nodes, master, cluster } = budgets.redis;
+  return {
+    ...{ store: 'redis', url: url ?? null, namespace, key, replicas },
+    ...{ tls: tls !== undefined, ca: tls?.ca ?? null, cluster: cluster ?? null },
+    sentinels: nodes && master !== undefined ? { nodes, master } : null,
+  };
 }
 
 function freeze<T>(value: T): T {
@@ -117,7 +121,7 @@ function outlineOf(sections: Sections, parts: Parts): Outline {
     sections.items(list).flatMap((item) => (typeof item[key] === 'string' ? [item[key]] : []));
   const read = new Map(parts.assets.map(({ value }) => [value.id, value]));
   return {
-    policies: parts.policies ?? '',
+    policies: parts.policies ?? [],
     currency: parts.accounting?.currency ?? 'USD',
     timeZone: parts.accounting?.timeZone ?? 'UTC',
     development: sections.raw(['identity', 'development']) === true,

@@ -159,10 +159,10 @@ export const tlsKey: Judge = (text) => {
   }
 };
 
-/** `redis://host:port/db` with or without a password. */
+/** `redis://host:port/db`, or `rediss://` with TLS, with or without user and password. */
 export const redisUrl: Judge = (text) => {
-  if (/^rediss:/i.test(text)) return { wrong: 'not in this version' };
   const read = URL.canParse(text) ? new URL(text) : undefined;
-  if (read?.protocol === 'redis:' && read.hostname !== '' && /^\/?[0-9]{0,4}$/.test(read.pathname)) return { text };
-  return { wrong: 'must be an address such as redis://127.0.0.1:6379' };
+  const plain = read?.search === '' && read.hash === '' && /^\/?[0-9]{0,4}$/.test(read.pathname);
+  if (plain && /^rediss?:$/.test(read.protocol) && read.hostname !== '') return { text };
+  return { wrong: 'must be an address such as redis://127.0.0.1:6379, or rediss://… with TLS' };
 };

@@ -1,9 +1,8 @@
 // The shapes of the small sections of config.yaml: one schema each, every limit with its unit, default and range.
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
-import { later } from '../yaml/section.ts';
 import { duration, isTimeZone, rate, refuseText, size } from '../yaml/units.ts';
-import { hostPort } from './addresses.ts';
+import { hostPort, network, peer } from './addresses.ts';
 import { certificates, hex32, type Judge, redisUrl, type Sources, secret, tlsKey } from './secrets.ts';
 
 /** The sections of the file, in the order of the documentation. */
@@ -38,8 +37,10 @@ export const listen = (sources: Sources) =>
       /** PEM, as text. */
       tls: z.strictObject({ cert: certificates(sources), key: secret(sources, tlsKey) }).optional(),
       tlsAhead: z.boolean().default(false),
-      probes: later,
-      trustedProxies: later,
+      /** Health and metrics alone, without TLS. */
+      probes: hostPort.optional(),
+      /** Networks whose X-Forwarded-For is believed, as `address/prefix`. */
+      trustedProxies: z.array(network).max(100).default([]),
     })
     .prefault({});
 
@@ -57,7 +58,7 @@ const redis = (sources: Sources) =>
     url: z.unknown().transform((written, context) => {
       const judged = typeof written === 'string' ? literalRedisUrl(written) : undefined;
       if (judged && 'wrong' in judged) return refuseText(context, judged.wrong);
-      return judged ? { literal: judged.text } : { reference: written };
+      return judged ? { literal: judged.text } : written === undefined ? undefined : { reference: written };
     }),
     namespace: z
       .string()
@@ -66,10 +67,15 @@ const redis = (sources: Sources) =>
     key: secret(sources, hex32),
     /** How many replicas must have an exposure before it counts. */
     replicas: z.int().min(0).max(16).default(0),
-    tls: later,
-    sentinels: later,
-    master: later,
-    cluster: later,
+    /** Certificates to trust instead of the system's. */
+    tls: z.strictObject({ ca: certificates(sources).optional() }).optional(),
+    sentinels: z.array(peer).min(1).max(100).optional(),
+    /** The name under which the sentinels know the server. */
+    master: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,100}$/, 'must be 1 to 100 visible ASCII characters')
+      .optional(),
+    cluster: z.array(peer).min(1).max(100).optional(),
   });
 
 /** `skip` the secrets of the Redis block where the store is embedded: it is then not used. */
@@ -116,8 +122,8 @@ export const operators = z
 export const policies = (sources: Sources) =>
   z
     .unknown()
-    .transform((written, context) => (Array.isArray(written) ? refuseText(context, 'not in this version') : written))
-    .pipe(pathFrom(sources.folder).prefault('./policies'));
+    .transform((written) => (Array.isArray(written) ? written : [written ?? './policies']))
+    .pipe(z.array(pathFrom(sources.folder)).min(1).max(100));
 
 /** Everything has a limit; times in milliseconds, sizes in bytes. */
 export const limits = z

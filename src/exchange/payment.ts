@@ -6,13 +6,14 @@ import type { Ending } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
 import { type Refusal, refuse } from '../domain/refusal.ts';
-import { deliver } from '../inbound/deliver.ts';
+import { endOfToken } from '../identity/identify.ts';
+import { type Delivery, deliver } from '../inbound/deliver.ts';
 import { type ReceiptState, receiptHeader } from '../inbound/reply.ts';
 import { standing } from '../policy/decide.ts';
 import type { Answer } from '../upstream/answer.ts';
 import type { Forwarded } from '../upstream/forward.ts';
 import type { Finisher } from './finisher.ts';
-import { forwardPaid, headersForAgent } from './forwarding.ts';
+import { forwardPaid, headersForAgent, type LocatedVisit } from './forwarding.ts';
 import { judgeAnswer } from './judge.ts';
 import type { Parts } from './parts.ts';
 import { type Payment, paymentEntry } from './payment-entry.ts';
@@ -24,11 +25,12 @@ import { visitEntry } from './visit.ts';
 const RUN_MARGIN_MS = 10_000;
 
 /**
- * Marks the hold exposed: refused when the agent has lost its standing, and when stopped or lapsed. Never both ways.
+ * Marks the hold exposed: refused when the agent has lost its standing or its token has expired, and when stopped or
+ * lapsed. Never both ways.
  */
 export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refusal | undefined> {
   const { visit, order } = payment;
-  const lost = visit.identity ? standing(parts.policy(), visit.identity, parts.clock.now()) : undefined;
+  const lost = lostStanding(parts, visit);
   if (lost) {
     await parts.budget.release(order.request.id);
     return lost;
@@ -39,6 +41,14 @@ export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refus
   if (outcome.kind === 'lapsed')
     return refuse('store_unavailable', 'The hold lapsed before the payment could begin; nothing was paid.');
   return undefined;
+}
+
+/** Is the agent no longer what it was when it asked? Its request may have taken hours. */
+function lostStanding(parts: Parts, { identity }: LocatedVisit): Refusal | undefined {
+  if (!identity) throw new Error('a purchase needs an identity');
+  const now = parts.clock.now();
+  if (now < endOfToken(identity)) return standing(parts.policy(), identity, now);
+  return refuse('token_expired', 'The identity token expired before the payment could begin; nothing was paid.');
 }
 
 /** Seals `intended`: durable before money can move. When that fails, or the agent has left, the hold is released. */
@@ -165,7 +175,13 @@ async function handOver(
   visit.outcome = 'paid';
   const keeping = answer.status < 300 ? parts.kept.begin(hold) : null;
   const head = { status: answer.status, reason: answer.reason, headers };
-  const delivery = await deliver(visit.response, head, answer, keeping);
+  const delivery = await deliver(visit.response, head, answer, keeping).catch((fault: unknown): Delivery => {
+    // The outcome is sealed: what goes wrong now is the delivery's, and never makes the payment uncertain.
+    parts.watch.fault('exchange', fault);
+    answer.abort();
+    visit.response.destroy();
+    return { outcome: 'cut', bytes: 0, complete: false };
+  });
   const whole = delivery.outcome === 'whole';
   if (whole && order.request.claim.key === null) keeping?.drop();
   const ending: Ending = { code: null, upstreamStatus: answer.status, receipt };

@@ -7,7 +7,8 @@ import type { HoldRequest } from '../domain/hold.ts';
 import { formatMicros, microsOfAtoms } from '../domain/money.ts';
 import type { Offer } from '../domain/offer.ts';
 import { isRefusal, type Refusal, refuse } from '../domain/refusal.ts';
-import { type Admitted, type Candidate, type Decision, decide } from '../policy/decide.ts';
+import { type BodyEnd, NO_BODY } from '../inbound/replay-body.ts';
+import { type Admitted, admit, type Candidate, type Decision, decide } from '../policy/decide.ts';
 import type { PlannedPayment, Wallet } from '../rail/rail.ts';
 import type { Answer } from '../upstream/answer.ts';
 import type { LocatedVisit } from './forwarding.ts';
@@ -41,10 +42,34 @@ export async function readOrder(
   answer: Answer,
   attempt: number,
 ): Promise<Order | RefusedDemand> {
-  const set = parts.policy();
-  const rule = { policy: set.version, entitlement: admitted.entitlement.id };
   const offers = offersOf(parts, visit, answer);
   answer.discard(parts.limits.challengeBytes);
+  const early = judgeOffers(parts, visit, admitted, offers);
+  if ('refusal' in early || visit.body === NO_BODY) return orderOf(parts, visit, early, attempt);
+  const fault = bodyFault(await visit.body.whole());
+  if (fault) return { refusal: fault, judged: early.judged };
+  // The agent ends its body whenever it likes: what counts is the set in force and the time by then.
+  const request = { ...admitted.request, nowMs: parts.clock.now() };
+  const renewed = admit(parts.policy(), admitted.identity, request);
+  if (isRefusal(renewed)) return { refusal: renewed, judged: { checks: renewed.checks ?? [] } };
+  visit.agent = renewed.agent;
+  return orderOf(parts, visit, judgeOffers(parts, visit, renewed, offers), attempt);
+}
+
+/** What may be paid of the demand, and what receipts say of it so far. */
+interface JudgedDemand {
+  readonly decision: Decision;
+  readonly judged: Judged;
+}
+
+function judgeOffers(
+  parts: Parts,
+  visit: LocatedVisit,
+  admitted: Admitted,
+  offers: readonly Offer[] | Refusal,
+): JudgedDemand | RefusedDemand {
+  const set = parts.policy();
+  const rule = { policy: set.version, entitlement: admitted.entitlement.id };
   if (isRefusal(offers)) return { refusal: offers, judged: { ...rule, checks: admitted.checks } };
   const demand = {
     candidates: offers.map((offer) => candidateOf(parts, offer)),
@@ -54,11 +79,21 @@ export async function readOrder(
   if (isRefusal(decision)) {
     return { refusal: decision, judged: { ...demandEntry(parts, offers[0]), ...rule, checks: decision.checks } };
   }
-  const { offer } = decision.candidate;
   const entitlement = decision.entitlement.id;
-  const judged = { ...demandEntry(parts, offer), ...rule, entitlement, checks: decision.checks };
-  const fault = await bodyFault(visit, offer);
-  if (fault) return { refusal: fault, judged };
+  const demanded = demandEntry(parts, decision.candidate.offer);
+  return { decision, judged: { ...demanded, ...rule, entitlement, checks: decision.checks } };
+}
+
+function orderOf(
+  parts: Parts,
+  visit: LocatedVisit,
+  demand: JudgedDemand | RefusedDemand,
+  attempt: number,
+): Order | RefusedDemand {
+  if ('refusal' in demand) return demand;
+  const { decision, judged } = demand;
+  const mismatch = checkDigest(decision.candidate.offer.challenge, visit.body.bytes);
+  if (mismatch) return { refusal: mismatch, judged };
   return order(parts, visit, decision, judged, attempt);
 }
 
@@ -91,18 +126,16 @@ function candidateOf(parts: Parts, offer: Offer): Candidate {
   return { offer, asset, micros, wallet: null, unpayable };
 }
 
-/** The body must be whole for the paid request, and be the one the challenge is bound to. */
-async function bodyFault(visit: LocatedVisit, offer: Offer): Promise<Refusal | undefined> {
-  const end = await visit.body.whole();
+/** The body must be whole for the paid request. */
+function bodyFault(end: BodyEnd): Refusal | undefined {
   if (end === 'too_large') {
     return refuse(
       'body_too_large',
       'This request has to be paid for, and its body is larger than the gateway keeps (limits.replayBody).',
     );
   }
-  if (end === 'gone')
-    return refuse('upstream_unreachable', 'The agent left before its request was whole; nothing was paid.');
-  return checkDigest(offer.challenge, visit.body.bytes);
+  if (end === 'kept') return undefined;
+  return refuse('upstream_unreachable', 'The agent left before its request was whole; nothing was paid.');
 }
 
 function order(

@@ -1,14 +1,18 @@
 // What the store's answer to a hold means: for the agent a refusal, for the receipt the numbers of every line.
-import type { HoldOutcome, LineState } from '../domain/hold.ts';
+import type { HoldOutcome, HoldRequest, LineState } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { DecisionCheck } from '../domain/receipt.ts';
 import { type Refusal, refuse } from '../domain/refusal.ts';
-import type { Order } from './purchase.ts';
+
+/** What was asked of the store, as far as its answer is told with it. */
+export interface AskedAmount {
+  readonly request: Pick<HoldRequest, 'micros'>;
+}
 
 /** What a hold's step that set nothing aside means for the agent; null when a fresh challenge may help. */
 export function holdRefusal(
   outcome: Exclude<HoldOutcome, { kind: 'held' | 'repeat' }>,
-  order: Order,
+  order: AskedAmount,
   nowMs: number,
 ): Refusal | null {
   switch (outcome.kind) {
@@ -29,7 +33,7 @@ export function holdRefusal(
   }
 }
 
-function exceeded(outcome: Extract<HoldOutcome, { kind: 'exceeded' }>, order: Order, nowMs: number): Refusal {
+function exceeded(outcome: Extract<HoldOutcome, { kind: 'exceeded' }>, order: AskedAmount, nowMs: number): Refusal {
   const line = outcome.lines[outcome.line];
   if (!line) throw new Error('the store names a line that was not asked');
   const counts = outcome.what === 'payments';
@@ -55,7 +59,7 @@ function exceeded(outcome: Extract<HoldOutcome, { kind: 'exceeded' }>, order: Or
 }
 
 /** The store's answer about each line, as checks of the receipt. */
-export function lineChecks(lines: readonly LineState[], order: Order, failed: number | null): DecisionCheck[] {
+export function lineChecks(lines: readonly LineState[], order: AskedAmount, failed: number | null): DecisionCheck[] {
   return lines.map((line, index) => ({
     check: `budget ${line.budget}`,
     outcome: index === failed ? 'failed' : 'passed',

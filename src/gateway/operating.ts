@@ -8,9 +8,12 @@ import { errorFacts, type Log } from '../observe/log.ts';
 import type { Metrics, MetricsOptions } from '../observe/metrics.ts';
 import { operatorToken } from '../operators/operator-token.ts';
 import { createOrders, type OrderParts } from '../operators/orders.ts';
+import { problem } from '../operators/problem.ts';
 import type { OperatorsOptions } from '../operators/server.ts';
 import type { PolicySet } from '../policy/set.ts';
+import type { Wallet } from '../rail/rail.ts';
 import type { Authority } from './authority.ts';
+import { type ExplainParts, explainQuestion } from './explaining.ts';
 import type { Status } from './settling.ts';
 import { isDevelopment } from './store.ts';
 
@@ -53,9 +56,15 @@ export function metricsOptions({ config, budget, ledger, authority, status }: Op
 
 /** What the operators' port works with; makes the local token when none is configured. */
 export async function operatorsOptions(
-  parts: Operated & { metrics: Metrics; tls: { cert: string; key: string } | null; clock: Clock; log: Log },
+  parts: Operated & {
+    metrics: Metrics;
+    tls: { cert: string; key: string } | null;
+    clock: Clock;
+    log: Log;
+    wallets: readonly Wallet[];
+  },
 ): Promise<OperatorsOptions> {
-  const { config, budget, ledger, authority, status, metrics, tls, clock, log } = parts;
+  const { config, budget, ledger, authority, status, metrics, tls, clock, log, wallets } = parts;
   const configured = config.operators.tokens.map((token) => ({ ...token, localOnly: false }));
   return {
     listen: config.listen.operators,
@@ -76,6 +85,7 @@ export async function operatorsOptions(
     ledger,
     orders: createOrders({ budget, ledger, clock, knows: knows(config, () => authority.current()) }),
     budgetTerms: () => [...authority.current().budgets.values()],
+    explain: explainer(config, () => authority.current(), { wallets, budget, source: 'the running gateway' }),
     policy: () => ({
       version: authority.current().version,
       lastReloadSuccessful: authority.lastReloadSuccessful(),
@@ -84,6 +94,18 @@ export async function operatorsOptions(
       entitlements: authority.current().entitlements.map(({ id }) => id),
       budgets: [...authority.current().budgets.keys()],
     }),
+  };
+}
+
+/** Answers what would be decided, as the operators' API gives it. */
+export function explainer(
+  config: Config,
+  policy: () => PolicySet,
+  from: Pick<ExplainParts, 'wallets' | 'budget' | 'source'>,
+): OperatorsOptions['explain'] {
+  return async (question) => {
+    const told = await explainQuestion({ config, set: policy(), ...from, nowMs: Date.now() }, question);
+    return 'kind' in told ? problem('query_invalid', told.detail) : told;
   };
 }
 

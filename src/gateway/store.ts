@@ -77,7 +77,8 @@ async function openBudget(config: Config, thread: StateThread, named: Named): Pr
   const { openRedisBudget } = await import('../budget/redis-budget.ts');
   return openRedisBudget({
     ...options,
-    url: budgets.url.reveal(),
+    ...{ url: budgets.url?.reveal() ?? null, tls: budgets.tls, ca: budgets.ca },
+    ...{ sentinels: budgets.sentinels, cluster: budgets.cluster },
     namespace: budgets.namespace,
     replicas: budgets.replicas,
   });

@@ -69,7 +69,7 @@ export function createIdentifier(options: IdentifierOptions): Identifier {
     if (typeof found === 'string') return withoutKey(found);
     const verdict = await verify(token, jws, found, issuer.options, clock.now());
     if (!('kind' in verdict)) {
-      const endsAt = endOf(verdict);
+      const endsAt = endOfToken(verdict);
       cache.keep(token, { identity: verdict, endsAt, keys: issuer.keys, generation: found.generation });
     }
     return verdict;
@@ -144,6 +144,6 @@ function maxAgeSeconds(options: IssuerOptions): number {
  * The first moment at which verification would find the token expired; milliseconds since 1970. It cannot be too old
  * before that, since no accepted token lives longer than its greatest age.
  */
-function endOf(identity: Identity): number {
+export function endOfToken(identity: Identity): number {
   return (identity.expiresAt + CLOCK_TOLERANCE_S) * 1_000;
 }

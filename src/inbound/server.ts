@@ -33,6 +33,8 @@ const MAX_HEADER_BYTES = 32 * 1024;
 const MAX_HEADERS = 200;
 const HEADERS_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 65_000;
+/** What is left of a connection that asked for a tunnel is closed when it is silent for so long. */
+const CLOSE_WITHIN_MS = 10_000;
 /** So much of a refused request's body is read and thrown away, so that its sender gets to read the answer. */
 const DISCARD_LIMIT_BYTES = 32 * 1024 * 1024;
 
@@ -62,13 +64,10 @@ export function createInbound(options: InboundOptions): Inbound {
   let draining = false;
   server.on('checkContinue', handler(true));
   server.on('connect', (_request: IncomingMessage, socket: Socket) => {
-    socket.end(
-      rawAnswer(
-        '405 Method Not Allowed',
-        'This gateway is called by its base URL; it does not tunnel.',
-        'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n',
-      ),
-    );
+    // node:http has let go of this connection: an error that nobody listens for would end the process.
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(CLOSE_WITHIN_MS, () => socket.destroy());
+    if (!endsAfterAnswer(socket, answering.get(socket))) socket.end(NO_TUNNEL);
   });
   server.on('clientError', unreadable);
   return {
@@ -175,9 +174,15 @@ function rawAnswer(status: string, detail: string, more = ''): string {
     detail,
   });
   const head = `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n`;
-  return `${head}X-Should-Retry: false\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
+  const end = `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
+  return `${head}X-Should-Retry: false\r\n${more}${end}`;
 }
 
+const NO_TUNNEL = rawAnswer(
+  '405 Method Not Allowed',
+  'This gateway is called by its base URL; it does not tunnel.',
+  'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n',
+);
 const UNKNOWN_VERSION = new Error('not HTTP/1.0, and not HTTP/1.1 with a Host');
 const UNREADABLE = rawRefusal(
   refuse('target_forbidden', 'The request was refused: it cannot be read, or not in one way only.'),

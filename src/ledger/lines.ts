@@ -7,12 +7,18 @@ export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** The lines of a byte stream without their line feeds. Throws Error for what is not such a text; memory stays flat. */
 export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  for await (const line of readByteLines(chunks)) yield decode(decoder, line);
+}
+
+/** As {@link readLines}, but as bytes; a line is good until the next one is asked for. */
+export async function* readByteLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array[] = [];
   let restBytes = 0;
   for await (const chunk of chunks) {
     let from = 0;
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
-      yield decode(decoder, [...rest, chunk.subarray(from, end)]);
+      const part = chunk.subarray(from, end);
+      yield rest.length === 0 ? part : Buffer.concat([...rest, part]);
       rest = [];
       restBytes = 0;
       from = end + 1;
@@ -26,9 +32,9 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
   if (restBytes > 0) throw new Error('the last line does not end in a line feed: the file is cut short');
 }
 
-function decode(decoder: InstanceType<typeof TextDecoder>, parts: readonly Uint8Array[]): string {
+function decode(decoder: InstanceType<typeof TextDecoder>, line: Uint8Array): string {
   try {
-    return decoder.decode(parts.length === 1 ? parts[0] : Buffer.concat(parts));
+    return decoder.decode(line);
   } catch {
     throw new Error('a line is not UTF-8');
   }

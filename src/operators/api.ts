@@ -3,7 +3,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { LineState, OpenHold, Stop } from '../domain/hold.ts';
 import type { Sealed } from '../domain/receipt.ts';
-import { type ReceiptQuery, readBody, readQuery, receiptQuery, resolveOrder, startOrder, stopOrder } from './forms.ts';
+import {
+  type ExplainQuery,
+  explainQuery,
+  type ReceiptQuery,
+  readBody,
+  readQuery,
+  receiptQuery,
+  resolveOrder,
+  startOrder,
+  stopOrder,
+} from './forms.ts';
 import type { OperatorToken } from './guard.ts';
 import type { Done, OrderParts, Orders } from './orders.ts';
 import { isProblem, type OperatorProblem, problem } from './problem.ts';
@@ -28,10 +38,12 @@ export interface ApiParts {
   /** The budgets of the policy in force. */
   readonly budgetTerms: () => readonly BudgetTerms[];
   readonly policy: () => PolicyView | null;
+  /** What would be decided, by the real decision and the real counters; asks nobody. */
+  readonly explain: (question: ExplainQuery) => Promise<object>;
 }
 
 /** What the same questions and orders need while no gateway runs. */
-export interface OfflineState extends Pick<ApiParts, 'budgetTerms'>, Pick<OrderParts, 'ledger' | 'knows'> {
+export interface OfflineState extends Pick<ApiParts, 'budgetTerms' | 'explain'>, Pick<OrderParts, 'ledger' | 'knows'> {
   readonly budget: ApiParts['budget'] & OrderParts['budget'];
   close(): Promise<void>;
 }
@@ -70,6 +82,7 @@ const ROUTES: readonly { readonly path: RegExp; readonly methods: Readonly<Recor
   { path: /^holds\/([^/]+)\/resolve$/, methods: { POST: resolveHold } },
   { path: /^stops$/, methods: { GET: listStops, POST: addStop, DELETE: liftStop } },
   { path: /^policy$/, methods: { GET: showPolicy } },
+  { path: /^explain$/, methods: { GET: explain } },
 ];
 
 /** Answers a request under /api/. Throws GatewayFault when store or log do not answer. */
@@ -81,7 +94,10 @@ export async function answerApi(parts: ApiParts, request: ApiRequest): Promise<A
     if (handler) return handler(parts, request, match[1] ?? '');
     return problem('method_not_allowed', `This takes ${Object.keys(methods).join(', ')}.`);
   }
-  return problem('not_found', 'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, policy.');
+  return problem(
+    'not_found',
+    'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, policy, explain.',
+  );
 }
 
 /** Each budget of the policy with its fullest scopes. */
@@ -129,6 +145,13 @@ async function liftStop(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer
 async function showPolicy(parts: ApiParts): Promise<ApiAnswer> {
   const policy = parts.policy();
   return policy ? answer(policy) : problem('not_found', 'No policy set is in force.');
+}
+
+async function explain(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  const question = readQuery(explainQuery, request.query);
+  if (isProblem(question)) return question;
+  const told = await parts.explain(question);
+  return isProblem(told) ? told : answer(told);
 }
 
 const answer = (value: unknown): ApiAnswer => ({ kind: 'answer', value });

@@ -49,6 +49,19 @@ export const receiptQuery = z.strictObject({
     .default(100),
 });
 
+const asked = line(1_000);
+
+/** `GET /api/explain`: what would be decided about this; read more strictly by whoever answers. */
+export const explainQuery = z.strictObject({
+  agent: asked,
+  service: asked,
+  request: line(16 * 1024),
+  price: asked.exactOptional(),
+  asset: asked.exactOptional(),
+  payee: asked.exactOptional(),
+  task: asked.exactOptional(),
+});
+
 /** What a person knows of an uncertain hold. */
 export const resolveOrder = z.strictObject({ as: z.enum(['settled', 'voided']), because: line(500) });
 
@@ -64,6 +77,7 @@ export const startOrder = z
   .strictObject({ ...target, because: line(500).exactOptional() })
   .refine(namesOneOrAll, oneOrAll);
 
+export type ExplainQuery = z.infer<typeof explainQuery>;
 export type ReceiptQuery = z.infer<typeof receiptQuery>;
 export type ResolveOrder = z.infer<typeof resolveOrder>;
 export type StopOrder = z.infer<typeof stopOrder>;

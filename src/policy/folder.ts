@@ -1,4 +1,5 @@
-// The files of a policy folder: all *.yaml directly in it, links followed, leading dots ignored. Reads, judges nothing.
+// The files of the policy folders: all *.yaml directly in them, links followed, leading dots ignored. Reads, judges
+// nothing.
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,9 +14,9 @@ export interface PolicyFile {
   readonly bytes: Uint8Array;
 }
 
-/** The content of the folder at one moment. */
+/** The content of the folders at one moment. */
 export interface FolderContent {
-  /** By name. */
+  /** Folder by folder, in each by name. */
   readonly files: readonly PolicyFile[];
   readonly problems: readonly Problem[];
 }
@@ -26,8 +27,17 @@ export interface FolderLook extends FolderContent {
   readonly marks: readonly string[];
 }
 
-/** Reads the whole folder. Never throws for what is on disk. */
-export function readFolder(folder: string): FolderLook {
+/** Reads all folders, in their order. Never throws for what is on disk. */
+export function readFolders(folders: readonly string[]): FolderLook {
+  const looks = folders.map(readFolder);
+  return {
+    files: looks.flatMap(({ files }) => files),
+    problems: looks.flatMap(({ problems }) => problems),
+    marks: looks.flatMap(({ marks }) => marks),
+  };
+}
+
+function readFolder(folder: string): FolderLook {
   const problems: Problem[] = [];
   const report = (file: string, message: string, severity: Problem['severity'] = 'error') =>
     problems.push({ file, line: 1, col: 1, path: '', message, severity });

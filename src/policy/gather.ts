@@ -18,12 +18,15 @@ import {
   revocation,
   SECTIONS,
 } from './schema.ts';
+import type { Spot } from './set.ts';
 
 /** An entry, and how to say what is wrong with it. */
 export interface Item<T> {
   readonly value: T;
   /** `file:line` for people. */
   readonly place: string;
+  /** The file and the lines of the entry and of each of its keys. */
+  readonly spot: Spot;
   error(path: Path, message: string): void;
   warn(path: Path, message: string): void;
 }
@@ -71,10 +74,23 @@ export function gather(folder: FolderContent): Gathered {
 }
 
 function itemOf<T>(file: Sections, value: T, path: Path): Item<T> {
+  const spot = spotOf(file, path);
   return {
     value,
-    place: `${file.file.file}:${file.file.problem(path, '').line}`,
+    place: `${spot.file}:${spot.line}`,
+    spot,
     error: (below, message) => file.error([...path, ...below], message),
     warn: (below, message) => file.warn([...path, ...below], message),
+  };
+}
+
+function spotOf(file: Sections, path: Path): Spot {
+  const written = file.raw(path);
+  const keys = typeof written === 'object' && written !== null && !Array.isArray(written) ? Object.keys(written) : [];
+  const lineOf = (at: Path): number => file.file.problem(at, '', 'error', 'key').line;
+  return {
+    file: file.file.file,
+    line: file.file.problem(path, '').line,
+    keys: Object.fromEntries(keys.map((key) => [key, lineOf([...path, key])])),
   };
 }

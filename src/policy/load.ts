@@ -1,17 +1,17 @@
-// A policy folder as one PolicySet, or every problem of it at once. All files or none: a set with an error is no set.
+// The policy folders as one PolicySet, or every problem of it at once. All files or none: a set with an error is no set.
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../domain/canonical.ts';
 import type { Window } from '../domain/hold.ts';
 import { hasErrors, type Problem, sortProblems } from '../yaml/problem.ts';
 import { endOfDay } from '../yaml/units.ts';
-import { type FolderContent, readFolder } from './folder.ts';
-import { type Gathered, gather } from './gather.ts';
+import { type FolderContent, readFolders } from './folder.ts';
+import { type Gathered, gather, type Item } from './gather.ts';
 import { judgeReach } from './judge-reach.ts';
 import { claimsOf, judgeReferences } from './judge-references.ts';
 import { readPayees } from './payees.ts';
 import { register } from './register.ts';
 import type { AgentEntry, BudgetEntry, DenyEntry, EntitlementEntry } from './schema.ts';
-import type { BudgetTerms, Denial, Entitlement, PolicySet, Registered } from './set.ts';
+import type { BudgetTerms, Denial, Entitlement, PolicySet, Registered, Spots } from './set.ts';
 
 export type { PolicySet } from './set.ts';
 
@@ -32,12 +32,12 @@ export interface LoadedPolicies {
   readonly problems: readonly Problem[];
 }
 
-/** Reads and judges the folder (contract, section 3). Never throws for what is on disk. */
-export function loadPolicies(folder: string, context: PolicyContext): LoadedPolicies {
-  return buildSet(readFolder(folder), context);
+/** Reads and judges the folders, in order (contract, section 3). Never throws for what is on disk. */
+export function loadPolicies(folders: readonly string[], context: PolicyContext): LoadedPolicies {
+  return buildSet(readFolders(folders), context);
 }
 
-/** Judges what was read of a folder. */
+/** Judges what was read of the folders. */
 export function buildSet(content: FolderContent, context: PolicyContext): LoadedPolicies {
   const gathered = gather(content);
   judgeReferences(gathered, context);
@@ -66,7 +66,24 @@ function compose(gathered: Gathered, context: PolicyContext): PolicySet {
       budgets: [...new Set(values(gathered.guardrailBudgets).flat())],
       deny: values(gathered.denials).map((entry) => denial(entry, context)),
     },
+    spots: spotsOf(gathered),
   });
+}
+
+function spotsOf(gathered: Gathered): Spots {
+  const { agents, budgets, entitlements, denials, revoked } = gathered;
+  const byId = (items: readonly Item<{ readonly id: string }>[]) =>
+    new Map(items.map(({ value, spot }) => [value.id, spot]));
+  const revokedBy = (member: 'jti' | 'agent') =>
+    new Map(revoked.flatMap(({ value, spot }) => (value[member] === undefined ? [] : [[value[member], spot]])));
+  return {
+    agents: byId(agents),
+    budgets: byId(budgets),
+    entitlements: byId(entitlements),
+    deny: denials.map(({ spot }) => spot),
+    revokedTokens: revokedBy('jti'),
+    revokedAgents: revokedBy('agent'),
+  };
 }
 
 function registered(entry: AgentEntry, issuer: string, gathered: Gathered, timeZone: string): Registered {

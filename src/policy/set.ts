@@ -50,6 +50,26 @@ export interface Denial {
   readonly because: string | null;
 }
 
+/** Where an entry stands: for people, never part of a decision or of the version. Lines count from 1. */
+export interface Spot {
+  /** As the folder was named, and the file in it. */
+  readonly file: string;
+  readonly line: number;
+  /** The line of each key that is written. */
+  readonly keys: Readonly<Record<string, number>>;
+}
+
+/** Where everything stands that has an id; deny rules in the order in which they are judged. */
+export interface Spots {
+  readonly agents: ReadonlyMap<string, Spot>;
+  readonly budgets: ReadonlyMap<string, Spot>;
+  readonly entitlements: ReadonlyMap<string, Spot>;
+  readonly deny: readonly Spot[];
+  /** Of revoked tokens by their id, and of agents' revocations by the agent's id. */
+  readonly revokedTokens: ReadonlyMap<string, Spot>;
+  readonly revokedAgents: ReadonlyMap<string, Spot>;
+}
+
 /** Who may do what, and within which budgets. */
 export interface PolicySet {
   /** SHA-256 in hex of the canonical content. */
@@ -63,4 +83,5 @@ export interface PolicySet {
   readonly budgets: ReadonlyMap<string, BudgetTerms>;
   readonly entitlements: readonly Entitlement[];
   readonly guardrails: { readonly budgets: readonly string[]; readonly deny: readonly Denial[] };
+  readonly spots: Spots;
 }

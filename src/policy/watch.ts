@@ -1,8 +1,8 @@
-// Takes up changes of a policy folder within seconds: never a half-written file, never some files without the others.
+// Takes up changes of the policy folders within seconds: never a half-written file, never some files without the others.
 // Whoever listens decides what to do with an invalid set; this never forgets a change and never reports one twice.
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fingerprint, readFolder, stoodStill } from './folder.ts';
+import { fingerprint, readFolders, stoodStill } from './folder.ts';
 import { buildSet, type LoadedPolicies, type PolicyContext } from './load.ts';
 
 const POLL_MS = 1_000;
@@ -12,17 +12,17 @@ const MOST_LOOKS = 20;
 
 /** A watch that can be asked to look now (SIGHUP), and ended. */
 export interface PolicyWatch {
-  /** Reads the folder now and reports it, also when nothing changed. Resolves once it was reported. */
+  /** Reads the folders now and reports them, also when nothing changed. Resolves once that was done. */
   reload(): Promise<void>;
   close(): void;
 }
 
 /**
- * Watches `folder` and calls `changed` with each new content, once it has stood still for a moment. What is there at
+ * Watches `folders` and calls `changed` with each new content, once it has stood still for a moment. What is there at
  * the start is reported too: it may differ from what the caller read before; its version tells.
  */
 export function watchPolicies(
-  folder: string,
+  folders: readonly string[],
   context: PolicyContext,
   changed: (loaded: LoadedPolicies) => void,
 ): PolicyWatch {
@@ -32,11 +32,11 @@ export function watchPolicies(
 
   async function look(always: boolean): Promise<void> {
     if (closed) return;
-    let content = readFolder(folder);
+    let content = readFolders(folders);
     if (!always && fingerprint(content) === reported) return;
     for (let looks = 1; looks < MOST_LOOKS && !closed; looks++) {
       await pause(SETTLE_MS, undefined, { ref: false });
-      const again = readFolder(folder);
+      const again = readFolders(folders);
       const still = stoodStill(content, again);
       content = again;
       if (still) break;
@@ -54,13 +54,13 @@ export function watchPolicies(
   const poll = setInterval(() => void enqueue(false), POLL_MS);
   poll.unref();
   void enqueue(false);
-  const watcher = openWatcher(folder, () => void enqueue(false));
+  const watchers = folders.map((folder) => openWatcher(folder, () => void enqueue(false)));
   return {
     reload: () => enqueue(true),
     close() {
       closed = true;
       clearInterval(poll);
-      watcher?.close();
+      for (const watcher of watchers) watcher?.close();
     },
   };
 }

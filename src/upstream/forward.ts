@@ -83,7 +83,7 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
     if (status < 200 || this.#answer) return;
-    this.#answer = new Answer(status, reason ?? '', flatHeaders(controller.rawHeaders), controller);
+    this.#answer = new Answer(status, readable(reason), flatHeaders(controller.rawHeaders), controller);
     // These have no body, whatever length they state; undici would call it cut short (RFC 9110, section 8.6).
     if (status === 204 || status === 304) this.#answer.finish('ended');
     this.#settle({ kind: 'answered', answer: this.#answer });
@@ -124,6 +124,11 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
     this.#giveUp?.remove(this.#onGiveUp);
     this.#resolve(forwarded);
   }
+}
+
+/** A reason phrase as it may be written again: the parser lets anything through but an end of line. */
+function readable(reason = ''): string {
+  return reason.replace(/[^ -~]/g, '?');
 }
 
 function flatHeaders(raw: Dispatcher.DispatchController['rawHeaders']): string[] {

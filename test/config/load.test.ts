@@ -65,7 +65,7 @@ test('relative paths start at the file, and a service may have limits of its own
   const text = GOOD.replace('allowPrivateNetwork: true', 'allowPrivateNetwork: true, limits: { paymentSettle: 5s }');
   const { config, folder } = load(text);
   expect(config?.state.dir).toBe(join(folder, 'var'));
-  expect(config?.policies).toBe(join(folder, 'policies'));
+  expect(config?.policies).toEqual([join(folder, 'policies')]);
   expect(config?.services[0]).toMatchObject({ origin: 'http://127.0.0.1:8410', basePath: '', paymentSettleMs: 5_000 });
   expect(config?.services[0]?.upstreamHeadersMs).toBe(60_000);
 });

@@ -67,6 +67,7 @@ test('before the demand came: nothing was held, nothing is sealed, and its key i
   const leave = start('/early', 'early');
   await vi.waitFor(() => expect(shop.requests.length).toBe(1), WAIT);
   leave();
+  await vi.waitFor(() => expect(shop.requests[0]?.left.aborted).toBe(true), WAIT);
   demand.resolve();
   goods.resolve();
   await expectSettledAsTaken();

@@ -1,5 +1,5 @@
-// Everything has a limit, and nothing that comes in too large, too slow, too early or in an old manner of speaking kills
-// the process, loses a body, or closes a connection without an answer.
+// Everything has a limit: nothing that comes too large, too slow, too early or in an old manner of speaking kills the
+// process, loses a body, or closes a connection without an answer.
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -168,7 +168,7 @@ test('an absolute target is taken for this host alone', async () => {
   expect(stand.merchant.requests.length).toBe(read);
 });
 
-test('Expect: 100-continue is answered with the final refusal alone, and with a 100 when the body is wanted', async () => {
+test('Expect: 100-continue gets a refusal alone, and a 100 when the body is wanted', async () => {
   stand.behave({ unpaid: script.goods });
   const expecting = (path: string) =>
     head(`POST ${path} HTTP/1.1`, 'Expect: 100-continue', 'Content-Length: 5', 'Connection: close');
@@ -189,7 +189,7 @@ test('Expect: 100-continue is answered with the final refusal alone, and with a 
   expect(sent?.raw.toString('latin1')).not.toMatch(/^expect:/im);
 });
 
-test('an early refusal reaches an agent that is still sending, and 32 MiB of its body are thrown away at most', async () => {
+test('an early refusal reaches an agent that still sends; 32 MiB are thrown away at most', async () => {
   const answer = await stand.gateway.ask('/nobody/v1/x', { method: 'POST', body: 'x'.repeat(5 * KIB * KIB) });
   expect(answer.status).toBe(404);
   const size = 96 * KIB * KIB;
@@ -287,7 +287,7 @@ for (const manner of ['leaves it', 'reads on', 'closes'] as const) {
     }
   });
 
-  test(`an upload longer than limits.replayBody is refused when it must be paid for: the service ${manner}`, async () => {
+  test(`an upload over limits.replayBody is refused when it must be paid for: the service ${manner}`, async () => {
     const seen = await startUploads(manner);
     const outcome = await watch(stand, () => upload(seen, Buffer.alloc(3 * KIB * KIB), {}));
     expect(outcome.answer.status).toBe(413);
@@ -320,7 +320,7 @@ test('an agent that leaves in the middle of a streamed answer takes nobody along
   }
 });
 
-test('pipelined requests are answered in order, each once, each bought once, and each is known to have arrived', async () => {
+test('pipelined requests are answered in order, each bought once and known to have arrived', async () => {
   stand.behave({
     unpaid: (nth) => (nth === 1 ? [{ do: 'wait', ms: 50 }, ...script.goods] : script.demand(sandboxChallenge())),
   });

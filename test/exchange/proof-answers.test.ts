@@ -112,7 +112,7 @@ for (const status of [200, 201, 202, 203, 206, 299]) {
   });
 }
 
-test('a final 204 or 304 settles too, also when its head states the length of a body that it does not have', async () => {
+test('a final 204 or 304 settles too, also when its head states a length', async () => {
   for (const [status, contentLength] of [
     [204, null],
     [304, null],
@@ -205,7 +205,7 @@ for (const status of [300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410
   });
 }
 
-test('nothing within paymentSettle: uncertain, also when a part of a head came or interim answers keep coming', async () => {
+test('nothing final within paymentSettle: uncertain, whatever else keeps coming', async () => {
   const interim = script.answer(103, { headers: [['Link', '</a>']], contentLength: null });
   const flood = Array.from({ length: 200 }, () => [...interim, { do: 'wait' as const, ms: 5 }]).flat();
   for (const paid of [script.hang, [...script.resetAfter(20).slice(0, 1), ...script.hang], flood]) {
@@ -340,7 +340,7 @@ async function startRaw(onConnection: (socket: Socket, nth: number) => void): Pr
 const last402 = () =>
   `HTTP/1.1 402 Pay\r\nWWW-Authenticate: ${sandboxChallenge()}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
 
-test('a proof that no connection came about for is destroyed: 502, voided, the money is back, a retry buys', async () => {
+test('a proof that was never sent is destroyed: 502, voided, the money is back, a retry buys', async () => {
   const path = `/raw/v1/${++asked}`;
   for (const headers of [{}, { 'idempotency-key': 'unsent' }] as Record<string, string>[]) {
     const proofs: string[] = [];
@@ -379,7 +379,7 @@ test('a proof that no connection came about for is destroyed: 502, voided, the m
   }
 });
 
-test('a connection reset while the proof is on its way: never sent again, and the money stays held if any byte left', async () => {
+test('a reset while the proof is on its way: never sent again, and held if any byte left', async () => {
   for (const bytes of [0, 1, 200]) {
     let connections = 0;
     await startRaw((socket, nth) => {
@@ -403,7 +403,7 @@ test('a connection reset while the proof is on its way: never sent again, and th
   }
 });
 
-test('a redirect of an unpaid answer stays on the gateway when it is the service’s own, and is refused when not', async () => {
+test('an unpaid redirect stays on the gateway when it is the service’s own, and is refused else', async () => {
   const own = stand.merchant.url;
   for (const [location, shown] of [
     ['/v1/moved?a=b#c', '/shop/v1/moved?a=b#c'],

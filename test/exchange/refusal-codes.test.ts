@@ -181,7 +181,7 @@ function refusedDemand(code: string, changes: ChallengeChanges, init: Asking = {
 const check = (name: string, outcome: string, numbers: object = {}) =>
   expect.objectContaining({ check: name, outcome, ...numbers });
 
-test('token_missing, token_invalid, token_expired: 401 without a receipt; each is counted in a sealed summary', async () => {
+test('token_missing, token_invalid, token_expired: no receipt, but counted in a sealed summary', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'purser-refusals-'));
   const start = () => startGateway({ upstream: stand.merchant.url, folder });
   const first = await start();
@@ -293,7 +293,7 @@ test('a demand is not met when its proof needs the header that the request uses 
   await refusedDemand('challenge_unsupported', {}, { headers: own });
 });
 
-test('challenge_reused: a service that hands out one challenge for ever is asked for others, then refused', async () => {
+test('challenge_reused: a service that has but one challenge is asked for others, then refused', async () => {
   const challenge = sandboxChallenge();
   stand.behave({ unpaid: script.demand(challenge) });
   expect(await watch(stand, () => ask())).toMatchObject({ taken: 1, settled: 100_000n });
@@ -302,7 +302,7 @@ test('challenge_reused: a service that hands out one challenge for ever is asked
   expect(receipt.challenge?.id).toBe(/id="([^"]+)"/.exec(challenge)?.[1]);
 });
 
-test('asset_unknown, payee_forbidden, over_ceiling, over_max_price: what was judged stands in the receipt', async () => {
+test('asset_unknown, payee_forbidden, over_ceiling, over_max_price: the receipt has what was judged', async () => {
   const passed = [check('standing', 'passed'), check('guardrails.deny', 'passed'), check('entitlement', 'passed')];
   const asset = await refusedDemand('asset_unknown', { request: { currency: 'eur' } });
   expect(asset.receipt.decision?.checks).toEqual([...passed, check('asset', 'failed')]);
@@ -446,7 +446,7 @@ test('slow_down: beyond the rate of refusals there is no receipt, and a summary 
   rmSync(folder, { recursive: true });
 });
 
-test('service_paused: as many unsettled purchases as are allowed pause agent and service, and a person ends it', async () => {
+test('service_paused: unsettled purchases pause agent and service until a person ends it', async () => {
   const one = await startStand({ sections: { limits: '{ diskReserve: 0B, unsettled: 1 }' } });
   one.behave({ paid: script.answer(500) });
   await watch(one);
@@ -465,8 +465,10 @@ test('rail_unavailable: the asset is known and allowed, and no wallet pays on it
   const idp = await startIdp();
   const [token, payee] = [`0x${'11'.repeat(20)}`, `0x${'ab'.repeat(20)}`];
   const asset = (id: string, network: string) =>
-    `\n  - { id: ${id}, network: "${network}", token: "${token}", decimals: 6, value: "1 USD", eip712: { name: T, version: "2" } }`;
-  const issuer = `{ issuer: "${idp.issuer}", audience: purser, keys: { url: "${idp.keysUrl}" }, allowPrivateNetwork: true }`;
+    `\n  - { id: ${id}, network: "${network}", token: "${token}", decimals: 6, value: "1 USD", ` +
+    'eip712: { name: T, version: "2" } }';
+  const keys = `keys: { url: "${idp.keysUrl}" }`;
+  const issuer = `{ issuer: "${idp.issuer}", audience: purser, allowPrivateNetwork: true, ${keys} }`;
   const chains = await startStand({
     env: { EVM_KEY: 'a1'.repeat(32) },
     sections: {
@@ -489,7 +491,7 @@ test('rail_unavailable: the asset is known and allowed, and no wallet pays on it
   await idp.close();
 });
 
-test('ledger_unavailable: with less room on the disk than is to be kept nothing is bought, and free answers go on', async () => {
+test('ledger_unavailable: on a disk without room nothing is bought, and free answers go on', async () => {
   const full = await startStand({ sections: { limits: '{ diskReserve: 1024GiB }' } });
   const outcome = await watch(full);
   expect(expectProblem(outcome.answer, outcome.body, 'ledger_unavailable').receipt).toBeUndefined();

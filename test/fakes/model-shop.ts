@@ -69,8 +69,10 @@ function isStreamed({ target, body }: ShopRequest): boolean {
   return target.endsWith('?stream') || (body !== '' && JSON.parse(body).stream === true);
 }
 
-const written = ({ event, data }: Event): string =>
-  `${event === undefined ? '' : `event: ${event}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
+function written({ event, data }: Event): string {
+  const text = typeof data === 'string' ? data : JSON.stringify(data);
+  return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`;
+}
 
 function wireOf({ target }: ShopRequest): Wire | undefined {
   const wires: Record<string, Wire> = {

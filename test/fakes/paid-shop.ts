@@ -15,6 +15,8 @@ export interface ShopRequest {
   readonly body: string;
   /** Did it carry a payment credential? */
   readonly paid: boolean;
+  /** Aborted when its sender goes before it has an answer. */
+  readonly left: AbortSignal;
 }
 
 /** Hands over what was bought, or does not: the money is already in the books. */
@@ -48,7 +50,7 @@ export async function paidShop(goods: Goods, options: PaidShopOptions = {}): Pro
   const till = Mppx.create({ methods: [sandboxMethod(books)], secretKey, realm: 'shop.test' });
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const request = await read(message);
+    const request = await read(message, response);
     requests.push(request);
     if (!request.paid) await beforeDemand(request);
     const asked = new Request('http://shop.test/', { headers: headersOf(message) });
@@ -81,7 +83,11 @@ export async function paidShop(goods: Goods, options: PaidShopOptions = {}): Pro
   };
 }
 
-async function read(message: IncomingMessage): Promise<ShopRequest> {
+async function read(message: IncomingMessage, response: ServerResponse): Promise<ShopRequest> {
+  const leaving = new AbortController();
+  response.on('close', () => {
+    if (!response.writableFinished) leaving.abort();
+  });
   const parts: Buffer[] = [];
   for await (const bytes of message) parts.push(bytes);
   return {
@@ -90,6 +96,7 @@ async function read(message: IncomingMessage): Promise<ShopRequest> {
     headers: message.headers,
     body: Buffer.concat(parts).toString('utf8'),
     paid: /^Payment /i.test(message.headers.authorization ?? ''),
+    left: leaving.signal,
   };
 }
 

@@ -50,7 +50,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'purser-redis-'));
   const fixed = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--maxmemory-policy', 'noeviction'];
   const quiet = ['--save', '', '--appendonly', 'no', '--daemonize', 'no', '--loglevel', 'warning'];
-  const child = spawn('redis-server', [...fixed, ...quiet, ...(options.args ?? [])], { stdio: 'ignore' });
+  const folder = options.dir === undefined ? dir : null;
+  return launch([...fixed, ...quiet, ...(options.args ?? [])], port, folder);
+}
+
+/** Starts the program with these arguments alone; removes `folder` when it is stopped. */
+export async function launch(args: readonly string[], port: number, folder: string | null): Promise<RedisServer> {
+  const child = spawn('redis-server', args, { stdio: 'ignore' });
   const killed = () => child.kill('SIGKILL');
   process.once('exit', killed);
   await answering(child, port);
@@ -67,7 +73,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
         killed();
         await ended;
       }
-      if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
+      if (folder !== null) rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -108,7 +114,7 @@ function pings(port: number): Promise<boolean> {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
     socket.setTimeout(500, () => socket.destroy());
     socket.once('data', (data) => {
-      resolve(data.toString().startsWith('+PONG'));
+      resolve(/^(\+PONG|-NOAUTH)/.test(data.toString()));
       socket.destroy();
     });
     socket.once('error', () => socket.destroy());

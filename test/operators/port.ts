@@ -94,6 +94,7 @@ export async function openPort(changes: Partial<OperatorsOptions> = {}): Promise
     ledger,
     orders: createOrders({ budget, ledger, clock, knows: (kind, id) => kind === 'service' && id === 'weather' }),
     budgetTerms: () => [BUDGET],
+    explain: async (question) => question,
     policy: () => ({
       version: 'a'.repeat(64),
       lastReloadSuccessful: true,

@@ -21,27 +21,27 @@ test('all *.yaml directly in the folder count: links are followed, dots and fold
   });
   symlinkSync(join(folder, 'real'), join(folder, 'set/..data'));
   symlinkSync('..data/rules.yaml', join(folder, 'set/rules.yaml'));
-  const { set } = loadPolicies(join(folder, 'set'), CONTEXT);
+  const { set } = loadPolicies([join(folder, 'set')], CONTEXT);
   expect(set?.entitlements.map(({ id }) => id)).toEqual(['buy']);
 });
 
 test('a folder without policies, a missing one and a *.yml are told', () => {
   const folder = folderWith({ 'a.yml': POLICY });
-  const { set, problems } = loadPolicies(folder, CONTEXT);
+  const { set, problems } = loadPolicies([folder], CONTEXT);
   expect(set).toBeUndefined();
   expect(problems.map(({ severity }) => severity).sort()).toEqual(['error', 'warning']);
-  expect(loadPolicies(join(folder, 'none'), CONTEXT).problems[0]?.message).toContain('cannot be read');
+  expect(loadPolicies([join(folder, 'none')], CONTEXT).problems[0]?.message).toContain('cannot be read');
   mkdirSync(join(folder, 'x.yaml'));
-  expect(loadPolicies(folder, CONTEXT).problems.some(({ message }) => message.includes('not a file'))).toBe(true);
+  expect(loadPolicies([folder], CONTEXT).problems.some(({ message }) => message.includes('not a file'))).toBe(true);
 });
 
 test('CONF-15 a policy that anybody can change is refused', () => {
   const folder = folderWith({ 'a.yaml': POLICY });
   chmodSync(join(folder, 'a.yaml'), 0o666);
-  expect(loadPolicies(folder, CONTEXT).problems[0]?.message).toContain('chmod o-w');
+  expect(loadPolicies([folder], CONTEXT).problems[0]?.message).toContain('chmod o-w');
   chmodSync(join(folder, 'a.yaml'), 0o600);
   chmodSync(folder, 0o777);
-  expect(loadPolicies(folder, CONTEXT).set).toBeUndefined();
+  expect(loadPolicies([folder], CONTEXT).set).toBeUndefined();
 });
 
 async function watching(
@@ -50,7 +50,7 @@ async function watching(
 ) {
   const folder = folderWith(files);
   const seen: LoadedPolicies[] = [];
-  const watch = watchPolicies(folder, CONTEXT, (loaded) => seen.push(loaded));
+  const watch = watchPolicies([folder], CONTEXT, (loaded) => seen.push(loaded));
   try {
     await until(() => expect(seen).toHaveLength(1));
     seen.length = 0;
@@ -105,7 +105,7 @@ test('CONF-08 a swap of links, as Kubernetes does it, is one change', async () =
   symlinkSync('../1', join(mount, '..data'));
   symlinkSync('..data/a.yaml', join(mount, 'a.yaml'));
   const seen: LoadedPolicies[] = [];
-  const watch = watchPolicies(mount, CONTEXT, (loaded) => seen.push(loaded));
+  const watch = watchPolicies([mount], CONTEXT, (loaded) => seen.push(loaded));
   await until(() => expect(seen[0]?.set).toBeDefined());
   seen.length = 0;
   symlinkSync('../2', join(mount, '..new'));
@@ -123,7 +123,7 @@ test('what is there at the start is reported, so that no change before it is los
 
 test('reload reports also what did not change, and a folder that went is reported', () =>
   watching({ 'a.yaml': POLICY }, async (folder, seen) => {
-    const watch = watchPolicies(folder, CONTEXT, (loaded) => seen.push(loaded));
+    const watch = watchPolicies([folder], CONTEXT, (loaded) => seen.push(loaded));
     await watch.reload();
     expect(seen[0]?.set).toBeDefined();
     watch.close();

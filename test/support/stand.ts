@@ -53,7 +53,7 @@ export interface Stand {
 const ROOMY = '{ paymentSettle: 2s, diskReserve: 0B, unsettled: 100000 }';
 
 /**
- * Starts both; the policy allows `buyer-*` to pay `acme` up to 1 USD. `UPSTREAM` in a section is the merchant's address.
+ * Starts both; the policy lets `buyer-*` pay `acme` up to 1 USD. `UPSTREAM` in a section becomes the merchant's URL.
  */
 export async function startStand(setup: Omit<GatewaySetup, 'upstream'> = {}): Promise<Stand> {
   let now: Behaviour = {};

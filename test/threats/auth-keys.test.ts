@@ -7,7 +7,7 @@ import { type HostileMerchant, hostileMerchant } from '../fakes/hostile-merchant
 import { type Idp, startIdp } from '../fakes/idp.ts';
 import { goods } from '../fakes/script.ts';
 import { freePort, policy, startGateway, type TestGateway } from '../support/gateway.ts';
-import { agentsOf } from './observables.ts';
+import { agentsOf, issuerEntry } from './observables.ts';
 
 const BROKEN = ['error', 'page', 'giant', 'redirect', 'hang'] as const;
 const MINUTE_MS = 60_000;
@@ -43,7 +43,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     upstream: shop.url,
     sections: {
-      identity: `\n  issuers:${all.map(({ issuer, keysUrl }) => `\n    - { issuer: "${issuer}", audience: purser, keys: { url: "${keysUrl}" }, allowPrivateNetwork: true }`).join('')}`,
+      identity: `\n  issuers:${all.map((one) => `\n    - ${issuerEntry(one)}`).join('')}`,
       wallets: '[]',
     },
     policies: policy({
@@ -90,7 +90,7 @@ test('AUTH-38: an issuer that works again is believed again after the cool-down'
   for (const name of BROKEN) expect(await codeOf(await ask(await broken[name].token())), name).toBe(200);
 });
 
-test('AUTH-09: a storm of unknown key ids asks the issuer once per cool-down, and honest agents are served', async () => {
+test('AUTH-09: a storm of unknown key ids asks the issuer once per cool-down; honest agents are served', async () => {
   const honest = await idp.token();
   expect(await codeOf(await ask(honest))).toBe(200);
   const began = Date.now();

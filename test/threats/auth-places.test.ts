@@ -5,7 +5,7 @@ import { type Idp, startIdp } from '../fakes/idp.ts';
 import { sandboxChallenge } from '../fakes/sandbox-challenge.ts';
 import { demand, goods } from '../fakes/script.ts';
 import { askRaw, policy, startGateway, type TestGateway } from '../support/gateway.ts';
-import { agentsOf, totals } from './observables.ts';
+import { agentsOf, issuerEntry, totals } from './observables.ts';
 
 let idp: Idp;
 let shop: HostileMerchant;
@@ -16,10 +16,9 @@ beforeAll(async () => {
   shop = await hostileMerchant({
     unpaid: (_, { target }) => (target.includes('/paid') ? demand(sandboxChallenge()) : goods),
   });
-  const issuer = `{ issuer: "${idp.issuer}", audience: purser, keys: { url: "${idp.keysUrl}" }, allowPrivateNetwork: true }`;
   gateway = await startGateway({
     upstream: shop.url,
-    sections: { identity: `{ development: true, issuers: [ ${issuer} ] }` },
+    sections: { identity: `{ development: true, issuers: [ ${issuerEntry(idp)} ] }` },
     policies: policy({
       agents: [
         agentsOf('purser-development', ['buyer-1', 'buyer-2']),
@@ -140,7 +139,11 @@ test("an agent's own payment credential is refused with a receipt and reaches no
     const answer = await ask('/v1/paid', [...token, ...credential]);
     const problem = JSON.parse(answer.body);
     expect([answer.status, problem.code]).toEqual([403, 'agent_payment_forbidden']);
-    expect(problem.receipt).toEqual(expect.any(String));
+    const sealed = (await gateway.receipts()).find(({ id }) => id === problem.receipt);
+    expect(sealed).toMatchObject({
+      agent: { id: 'buyer-1', owner: 'dana@example.com' },
+      decision: { code: problem.code },
+    });
   }
   expect(shop.requests.length).toBe(count);
 });

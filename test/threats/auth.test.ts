@@ -119,7 +119,7 @@ test('AUTH-13: JSON serialisations of a signature are no token, in whatever head
   }
 });
 
-test('forged tokens moved no money and sealed nothing but one summary per code, which counts each of them', async () => {
+test('forged tokens moved no money and sealed nothing but summaries, which count each of them', async () => {
   await world.conclude([]);
 });
 

@@ -29,7 +29,7 @@ test('CHAL-06: a sign, a separator, a suffix, space or a word is no amount', asy
   await malformed(['+1', '1_000', '1n', '10USD', 'Infinity', 'NaN', '', ' 1', '1 ', '\n12\t', '1.0', '1,0', '\u0661']);
 });
 
-test('CHAL-09: an amount beyond every integer of a machine is refused exactly, without wrapping or a crash', async () => {
+test('CHAL-09: an amount beyond every integer of a machine is refused exactly, with no wrap and no crash', async () => {
   for (const atoms of [2n ** 53n + 1n, 2n ** 63n, 2n ** 64n, 2n ** 256n]) {
     const { problem, receipt } = await refuses(stand, 'over_ceiling', { request: { amount: `${atoms}` } });
     expect(receipt.offer).toMatchObject({ atoms: `${atoms}` });
@@ -67,7 +67,7 @@ test('CHAL-12: a member that stands twice is unreadable, whichever comes first',
   for (const requestText of texts) await refuses(stand, 'challenge_malformed', { requestText });
 });
 
-test('CHAL-13: a request that is not canonical JSON is unreadable; a canonical one is echoed byte for byte', async () => {
+test('CHAL-13: a request that is not canonical JSON is unreadable; a canonical one is echoed as it was', async () => {
   const texts = [
     '{"currency":"usd","amount":"10","recipient":"acme"}',
     '{"amount": "10","currency":"usd","recipient":"acme"}',

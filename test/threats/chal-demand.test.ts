@@ -15,7 +15,7 @@ afterAll(() => stand.close());
 const demands = (changes: ChallengeChanges) => stand.demands(sandboxChallenge(changes));
 const TEN_CENTS = 100_000n;
 
-test('CHAL-20: of several demands only the one that is read counts; decoys elsewhere neither raise nor lower it', async () => {
+test('CHAL-20: only the demand that is read counts; decoys elsewhere neither raise nor lower it', async () => {
   const decoy = Buffer.from(JSON.stringify({ accepts: [{ amount: '1000000', payTo: 'mallory' }] })).toString('base64');
   stand.behave({
     unpaid: demand(sandboxChallenge(), {
@@ -64,7 +64,7 @@ test('CHAL-24: a currency that is missing, unknown or only looks alike is never 
   }
 });
 
-test('CHAL-28: a payee who changes between two demands is judged anew, and the allowed one lends it nothing', async () => {
+test('CHAL-28: a payee who changes between two demands is judged anew, and inherits nothing', async () => {
   const other = sandboxChallenge({ request: { recipient: 'mallory' } });
   stand.behave({ paid: demand(other) });
   const first = await watch(stand);
@@ -87,7 +87,7 @@ test('CHAL-28: a payee who changes in the fresh demand for a reused one is refus
   expect(receipt.offer).toMatchObject({ payee: 'mallory' });
 });
 
-test('CHAL-31: a realm of somebody else selects nothing: it is recorded, and the budgets stay the agent’s own', async () => {
+test('CHAL-31: another’s realm selects nothing: it is recorded, and the budgets stay the agent’s', async () => {
   demands({ params: { realm: 'bank.example' } });
   const { settled } = await expectPaid(stand, TEN_CENTS);
   expect(settled.challenge).toMatchObject({ realm: 'bank.example' });
@@ -110,7 +110,7 @@ test('CHAL-33: an expiry that is no strict calendar instant is unreadable', asyn
   }
 });
 
-test('CHAL-33: an expiry in the far future is cut to the wallet’s proof lifetime; one in the past is expired', async () => {
+test('CHAL-33: a far expiry is cut to the wallet’s proof lifetime; one in the past is expired', async () => {
   for (const expires of ['9998-12-31T23:59:59Z', '2999-01-01T00:00:00+01:00']) {
     demands({ params: { expires } });
     const { settled } = await expectPaid(stand, TEN_CENTS);
@@ -177,7 +177,7 @@ test('CHAL-36: a demand for another body is a mismatch, and one in no known dige
   await expectPaid(stand, TEN_CENTS, post('{"n":1}'));
 });
 
-test('CHAL-37: an opaque that is large, nested or not JSON is unreadable; a flat one comes back as it was', async () => {
+test('CHAL-37: a large, nested or unreadable opaque is refused; a flat one comes back as it was', async () => {
   const wire = (text: string) => Buffer.from(text).toString('base64url');
   const odd = ['{"a":{"b":"c"}}', '{"a":1}', '["a"]', '"a"', '{"a":"b","a":"c"}', 'x', `{"a":"${'x'.repeat(20_000)}"}`];
   for (const opaque of odd.map(wire)) await refuses(stand, 'challenge_malformed', { params: { opaque } });

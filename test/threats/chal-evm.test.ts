@@ -20,13 +20,15 @@ let idp: Idp;
 let stand: Stand;
 beforeAll(async () => {
   idp = await startIdp();
+  const keys = `keys: { url: "${idp.keysUrl}" }`;
+  const eip712 = `eip712: { name: "${DOMAIN.name}", version: "${DOMAIN.version}" }`;
   const service = (id: string) => `\n  - { id: ${id}, upstream: "UPSTREAM", allowPrivateNetwork: true }`;
   stand = await startStand({
     env: { EVM_KEY: KEY },
     sections: {
-      identity: `\n  issuers:\n    - { issuer: "${idp.issuer}", audience: purser, keys: { url: "${idp.keysUrl}" }, allowPrivateNetwork: true }`,
+      identity: `\n  issuers: [{ issuer: "${idp.issuer}", audience: purser, allowPrivateNetwork: true, ${keys} }]`,
       services: service('shop') + service('twin'),
-      assets: `\n  - { id: usdc, network: "eip155:8453", token: "${TOKEN}", decimals: 6, value: "1 USD", eip712: { name: "USD Coin", version: "2" } }`,
+      assets: `\n  - { id: usdc, network: "eip155:8453", token: "${TOKEN}", decimals: 6, value: "1 USD", ${eip712} }`,
       wallets: '\n  - { id: treasury, rail: evm, key: { env: EVM_KEY }, networks: ["eip155:8453"] }',
     },
     policies: `agents: [{ id: buyer-1, owner: dana@example.com }]

@@ -47,7 +47,7 @@ test('FLOW-01: a seller that never delivers is paused after as many unsettled pu
   }
 });
 
-test('FLOW-02: a price that rises after the payment is a new decision of a new request, up to the ceiling', async () => {
+test('FLOW-02: a price that rises after the payment is decided anew, by a new request, up to the ceiling', async () => {
   const prices = ['10', '100', '1000', '10000'];
   stand.behave({ unpaid: price('10'), paid: (nth) => price(prices[nth] ?? '1') });
   expectHeld(await watch(stand, () => ask()), 'payment_rejected');
@@ -57,7 +57,7 @@ test('FLOW-02: a price that rises after the payment is a new decision of a new r
   }
 });
 
-test('FLOW-04: paid and then an error or nothing: the money stays gone, and the same key buys nothing again', async () => {
+test('FLOW-04: paid, then an error or nothing: the money stays gone, and the same key buys no more', async () => {
   for (const [status, code] of [
     [500, 'paid_not_delivered'],
     [404, 'payment_uncertain'],

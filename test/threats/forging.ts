@@ -8,7 +8,7 @@ import { type HostileMerchant, hostileMerchant } from '../fakes/hostile-merchant
 import { type Idp, type IssuerKey, startIdp, type TokenParts } from '../fakes/idp.ts';
 import { goods } from '../fakes/script.ts';
 import { type GatewayProcess, policy, spawnGateway } from '../support/gateway.ts';
-import { agentsOf, purser, sealed, summed, totals } from './observables.ts';
+import { agentsOf, issuerEntry, purser, sealed, summed, totals } from './observables.ts';
 
 /** The running parts; `buyer-1` to `buyer-4` belong to idp, other, rsa and the development issuer. */
 export interface Forging {
@@ -42,8 +42,7 @@ export async function startForging(): Promise<Forging> {
   const [idp, other, rsa] = await Promise.all([startIdp(), startIdp(), startIdp({ alg: 'RS256' })]);
   const rawKey = await idp.addKey('EdDSA', 'by-hand');
   const shop = await hostileMerchant({ unpaid: goods });
-  const entry = (one: Idp, more = '') =>
-    `\n    - { issuer: "${one.issuer}", audience: purser, keys: { url: "${one.keysUrl}" }, allowPrivateNetwork: true${more} }`;
+  const entry = (one: Idp, more = '') => `\n    - ${issuerEntry(one, more)}`;
   const gateway = await spawnGateway({
     folder,
     upstream: shop.url,

@@ -120,7 +120,7 @@ test('LEAK-04: a redirect that repeats the query is named to the agent, and seal
   expect(JSON.stringify(sealed)).not.toContain('private.example');
 });
 
-test('LEAK-05: whoever guesses at a small set of queries, bodies and keys finds none of them in the hashes', async () => {
+test('LEAK-05: guesses at a small set of queries, bodies and keys find none of them in the hashes', async () => {
   const guesses = Array.from({ length: 40 }, (_, n) => `member=${n}`);
   for (const guess of ['member=7', 'member=31']) {
     const headers = { 'purser-token': await gateway.token('buyer-1'), 'idempotency-key': guess };

@@ -154,7 +154,7 @@ test('LOG-05: a whole older copy of the state is good by itself and fails agains
   expect((await purser(live)).code).toBe(1);
 });
 
-test('LOG-07: a history rewritten and signed again with the right key is told by a head kept elsewhere alone', async () => {
+test('LOG-07: a history signed again with the right key is told by a head kept elsewhere alone', async () => {
   const rewritten = sealedAgain((receipt) => (receipt.kind === 'policy' ? null : receipt));
   expect((await verified(rewritten)).code).toBe(0);
   const against = await verified(rewritten, ['--head', at('kept-head.json')]);
@@ -174,7 +174,7 @@ test('LOG-08: a receipt signed with another key is found, whatever name the key 
   expect(await verified(forged)).toMatchObject({ code: 1, said: expect.stringMatching(notIntact(6)) });
 });
 
-test('LOG-10: a refusal put in afterwards with an earlier time is flagged, and breaks every head kept before', async () => {
+test('LOG-10: a receipt put in with an earlier time is flagged, and breaks every head kept before', async () => {
   const inserted = sealedAgain((receipt) =>
     receipt.seq === 6 ? { ...receipt, kind: 'refused', at: '2020-01-01T00:00:00.000Z' } : receipt,
   );
@@ -221,7 +221,7 @@ test('LOG-18: no mutated log passes, none stops the command, and links and pipes
   expect((await purser(['receipts', 'verify', folder, '--keys', at('keys.json')])).code).toBe(2);
 });
 
-test('LOG-20: a gateway whose clock was set back a day goes on in sequence, pays nothing, and verify flags it', async () => {
+test('LOG-20: with a clock set back a day the log goes on in sequence, nothing is paid, verify flags it', async () => {
   const shifted = `const now=Date.now;Date.now=()=>now()-${DAY_MS};`;
   writeFileSync(at('shifted.mjs'), shifted);
   const before = (await sealed(at('config.yaml'))).at(-1);

@@ -144,7 +144,7 @@ test('MONEY-07: a number on the wire is in the smallest unit of its own asset, n
   }
 });
 
-test('MONEY-08: random agents and amounts: budgets, receipts and the merchant’s books agree to the last unit', async () => {
+test('MONEY-08: random purchases: budgets, receipts and the merchant’s books agree to the last unit', async () => {
   const tenders = [
     { token: 'usd', decimals: 2, value: '1' },
     { token: 'jpy', decimals: 0, value: '0.0067' },
@@ -161,7 +161,8 @@ test('MONEY-08: random agents and amounts: budgets, receipts and the merchant’
   at.behave({
     unpaid: () => {
       const tender = tenders[random(tenders.length)] ?? tenders[0];
-      const amount = `${1 + random(9)}${Array.from({ length: random(tender?.decimals ?? 0) }, () => random(10)).join('')}`;
+      const digits = Array.from({ length: random(tender?.decimals ?? 0) }, () => random(10));
+      const amount = `${1 + random(9)}${digits.join('')}`;
       return demand(sandboxChallenge({ request: { amount, currency: tender?.token } }));
     },
   });

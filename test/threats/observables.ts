@@ -84,6 +84,11 @@ export function receiptOf(answer: { headers: Headers }): string | null {
   return /^"([^"]+)"/.exec(answer.headers.get('purser-receipt') ?? '')?.[1] ?? null;
 }
 
+/** An issuer by URL, as an item of `identity.issuers`. */
+export function issuerEntry({ issuer, keysUrl }: { issuer: string; keysUrl: string }, more = ''): string {
+  return `{ issuer: "${issuer}", audience: purser, keys: { url: "${keysUrl}" }, allowPrivateNetwork: true${more} }`;
+}
+
 /** The sandbox agents of a policy, each named with its issuer. */
 export function agentsOf(issuer: string, ids: readonly string[]): string {
   return ids.map((id) => `  - { id: ${id}, issuer: "${issuer}", owner: dana@example.com, team: research }`).join('\n');

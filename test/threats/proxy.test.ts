@@ -182,7 +182,7 @@ async function spoil(first: string, second: string): Promise<string> {
   return seen;
 }
 
-test('PROXY-04: a body that turns unreadable while its answer streams breaks that off, with nothing in between', async () => {
+test('PROXY-04: a body that turns unreadable breaks off the answer that streams, with nothing in between', async () => {
   const early = await hostileMerchant({
     readBody: false,
     unpaid: [...script.endless(200, [], 1, 10).slice(0, -1), ...script.hang],
@@ -254,7 +254,7 @@ async function expectPaidStill(): Promise<void> {
   stand.behave({ unpaid: script.goods });
 }
 
-test('PROXY-06: an answer that comes before the body’s end closes the service’s connection, and nobody gets its rest', async () => {
+test('PROXY-06: when an answer comes before the body’s end, nobody else gets the rest of it', async () => {
   const early = script.answer(200, { body: 'early' });
   stand.behave({
     unpaid: (_, request) => (request.method === 'POST' ? early : script.answer(200, { body: request.target })),
@@ -387,7 +387,7 @@ test('PROXY-32: a compressed answer passes as it came, however much it would unp
   expect(Buffer.from(seen.slice(seen.indexOf('\r\n\r\n') + 4), 'latin1').equals(bomb)).toBe(true);
 });
 
-test('PROXY-37: a paid answer is never in a shared cache, and another agent’s equal request buys for itself', async () => {
+test('PROXY-37: a paid answer is in no shared cache, and another agent’s equal request buys for itself', async () => {
   stand.behave({ paid: script.answer(200, { headers: [['Cache-Control', 'public, s-maxage=600']], body: 'goods' }) });
   for (const agent of ['buyer-1', 'buyer-2']) {
     const { outcome } = await expectPaid(stand, 100_000n, () => stand.gateway.ask('/shop/api/paid?same', { agent }));

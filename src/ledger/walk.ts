@@ -1,0 +1,149 @@
+// Receipts in order while their chain is checked, for readers of whole logs. A walk binds every byte it read to the
+// last receipt's hash; whoever walks must then check that this last receipt is signed. Until then nothing is proved.
+import { hash as digest } from 'node:crypto';
+import type { Receipt } from '../domain/receipt.ts';
+import { NO_HASH } from './chain.ts';
+
+const PREV = ',"prev":"';
+const SEQ = ',"seq":';
+const LINE_START = '{"hash":"';
+const LINE_MIDDLE = '","receipt":';
+const LINE_END = ',"signature":"';
+const HASH_CHARACTERS = 64;
+
+/** The receipts are not an unbroken run; `seq` is where that shows. */
+export class ChainFault extends Error {
+  readonly seq: number;
+
+  constructor(seq: number, message: string) {
+    super(message);
+    this.name = 'ChainFault';
+    this.seq = seq;
+  }
+}
+
+/** A receipt's bytes beside the hash that is claimed for them. */
+export interface Bound {
+  readonly text: string;
+  /** The bytes the text was read from; the text itself where it was never bytes. */
+  readonly bytes: string | Uint8Array;
+  readonly hash: string;
+}
+
+/** Where a walk came to. */
+export interface Reached {
+  readonly log: string;
+  readonly first: number;
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/**
+ * One receipt of a walk. Its members are cut out of the canonical text, because reading each whole costs more than all
+ * other steps together. The text is our own writing once the walk is proved: members stand in their order (RFC 8785),
+ * and after each one that is looked for from the end no nested member has its name.
+ */
+export class Walked {
+  readonly seq: number;
+  readonly #text: string;
+  readonly #log: string;
+
+  constructor(text: string, log: string, seq: number) {
+    this.#text = text;
+    this.#log = log;
+    this.seq = seq;
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  get kind(): string {
+    return textAfter(this.#text, ',"kind":"');
+  }
+
+  /** As `at` is written. */
+  get at(): string {
+    return textAfter(this.#text, ',"at":"');
+  }
+
+  /** The hold alone; undefined when there is none. */
+  hold(): Receipt['hold'] {
+    const from = this.#text.lastIndexOf(',"hold":{');
+    const to = this.#text.lastIndexOf(`,"id":"${this.#log}.${this.seq}"`);
+    return from < 0 || to < from ? undefined : JSON.parse(this.#text.slice(from + ',"hold":'.length, to));
+  }
+
+  /** All of it. Throws SyntaxError when it is not JSON. */
+  whole(): Receipt {
+    return JSON.parse(this.#text);
+  }
+}
+
+/** A run of one log, from whatever receipt it begins with. */
+export class ChainWalk {
+  readonly log: string;
+  readonly first: number;
+  #seq: number;
+  #hash: string;
+
+  private constructor(log: string, first: number, prev: string) {
+    this.log = log;
+    this.first = first;
+    this.#seq = first - 1;
+    this.#hash = prev;
+  }
+
+  /** A walk that begins with this receipt, which is still to be taken. Throws ChainFault when it is none. */
+  static from(first: Bound): ChainWalk {
+    const { log, seq, prev } = readFirst(first.text);
+    if (typeof log !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1) {
+      throw new ChainFault(1, 'the first receipt does not say its log and seq');
+    }
+    return new ChainWalk(log, seq, seq === 1 ? NO_HASH : String(prev));
+  }
+
+  get reached(): Reached {
+    return { log: this.log, first: this.first, seq: this.#seq, hash: this.#hash };
+  }
+
+  /** Takes the next receipt. Throws ChainFault when it does not follow the one before, or is not what its hash says. */
+  take({ text, bytes, hash }: Bound): Walked {
+    const seq = this.#seq + 1;
+    const found = Number.parseInt(text.slice(text.lastIndexOf(SEQ) + SEQ.length), 10);
+    if (Number.isNaN(found)) throw new ChainFault(seq, 'what stands here is not a receipt');
+    if (found !== seq) throw new ChainFault(seq, `a receipt with seq ${found} stands here`);
+    const prev = text.lastIndexOf(PREV);
+    if (prev < 0 || !text.startsWith(`${this.#hash}"`, prev + PREV.length)) {
+      throw new ChainFault(seq, 'prev is not the hash of the receipt before');
+    }
+    if (digest('sha256', bytes, 'hex') !== hash) throw new ChainFault(seq, 'the hash is not that of the receipt');
+    this.#seq = seq;
+    this.#hash = hash;
+    return new Walked(text, this.log, seq);
+  }
+}
+
+/** The receipt in a line of an export (without its line feed); undefined for any other line, the signed head's too. */
+export function boundInLine(line: Uint8Array): Bound | undefined {
+  const buffer = Buffer.from(line.buffer, line.byteOffset, line.byteLength);
+  const from = LINE_START.length + HASH_CHARACTERS + LINE_MIDDLE.length;
+  const to = buffer.lastIndexOf(LINE_END);
+  const start = buffer.latin1Slice(0, from);
+  if (to < from || !start.startsWith(LINE_START) || !start.endsWith(LINE_MIDDLE)) return undefined;
+  const bytes = buffer.subarray(from, to);
+  return { text: bytes.toString('utf8'), bytes, hash: start.slice(LINE_START.length, from - LINE_MIDDLE.length) };
+}
+
+function readFirst(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    throw new ChainFault(1, 'the first receipt is not JSON');
+  }
+}
+
+function textAfter(text: string, name: string): string {
+  const from = text.lastIndexOf(name);
+  return from < 0 ? '' : text.slice(from + name.length, text.indexOf('"', from + name.length));
+}
