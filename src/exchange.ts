@@ -52,8 +52,7 @@ export class Exchange {
     try {
       await this.#tell(visit);
     } catch (fault) {
-      this.#parts.watch.fault('exchange', fault);
-      await this.#no(visit, faultRefusal(fault));
+      await this.#no(visit, this.#told(fault));
     } finally {
       this.#active -= 1;
       this.#report(visit);
@@ -165,7 +164,8 @@ export class Exchange {
       if ('refusal' in order) return this.#noUnlessLeft(visit, order.refusal, order.judged);
       if (!this.#parts.ledger.ready()) return this.#no(visit, faultRefusal(NO_LEDGER), order.judged);
       if (!this.#parts.ready()) return this.#no(visit, faultRefusal(NO_STORE), order.judged);
-      const outcome = await this.#parts.budget.hold(order.request);
+      const outcome = await this.#parts.budget.hold(order.request).catch((fault) => this.#told(fault));
+      if (outcome.kind === 'refused') return this.#no(visit, outcome, order.judged);
       if (outcome.kind === 'held') return this.#pay(visit, order, outcome.lines);
       if (outcome.kind === 'repeat') return this.#repeat(visit, order, outcome.purchase);
       const refusal = holdRefusal(outcome, order, this.#parts.clock.now());
@@ -190,10 +190,18 @@ export class Exchange {
     const checks = [...(held.judged.checks ?? []), ...lineChecks(lines, held, null)];
     const order = { ...held, judged: { ...held.judged, checks } };
     const payment: Payment = { visit, order, lines, intended: '', proofHash: null };
-    const refused = await exposeOrder(this.#parts, payment);
+    const refused = await exposeOrder(this.#parts, payment).catch((fault) => this.#told(fault));
     if (refused) return this.#no(visit, refused, order.judged);
-    if ((await sealIntended(this.#parts, payment)) === 'left') return;
+    const intended = await sealIntended(this.#parts, payment).catch((fault) => this.#told(fault));
+    if (isRefusal(intended)) return this.#no(visit, intended, order.judged);
+    if (intended === 'left') return;
     await payAndAnswer(this.#parts, this.#finisher, payment);
+  }
+
+  /** A fault before `intended` is a refusal, once it was reported. */
+  #told(fault: unknown): Refusal {
+    this.#parts.watch.fault('exchange', fault);
+    return faultRefusal(fault);
   }
 
   #no(visit: Visit, refusal: Refusal, judged?: Judged): Promise<void> {

@@ -14,20 +14,23 @@ import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
 import { type OpenStore, openStore, type Sealed } from './gateway/store.ts';
 import { openConfiguredWallets } from './gateway/wallets.ts';
 import { createWatch, watchReceipts } from './gateway/watching.ts';
+import { openFrom } from './inbound/from.ts';
 import { KeptAnswers } from './inbound/kept-answers.ts';
 import { createInbound, type Inbound } from './inbound/server.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { OfflineState } from './operators/api.ts';
-import { createOperators, type Operators } from './operators/server.ts';
+import type { Listener } from './operators/listener.ts';
+import { createProbes } from './operators/probes.ts';
+import { createOperators } from './operators/server.ts';
 import { loadPolicies } from './policy/load.ts';
 import type { PolicySet } from './policy/set.ts';
 import { hasErrors, showProblem } from './yaml/problem.ts';
 
 /** A gateway that is built; nothing listens before `listen`. */
 export interface Gateway {
-  /** Opens both ports; resolves with their base URLs. */
-  listen(): Promise<{ readonly agents: string; readonly operators: string }>;
+  /** Opens the ports, the agents' last; resolves with their base URLs. */
+  listen(): Promise<{ readonly agents: string; readonly operators: string; readonly probes?: string }>;
   /** Looks at the policies now. */
   reload(): Promise<void>;
   /** Drains within `limits.drain`, then closes everything. Can be called twice. */
@@ -77,9 +80,10 @@ async function assemble(
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
   const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
   const inbound = createInbound({ ...config.listen.agents, tls, handle });
-  const operators = createOperators(
-    await operatorsOptions({ ...operated, metrics, tls, clock: CLOCK, log, wallets: parts.wallets }),
-  );
+  const shown = await operatorsOptions({ ...operated, metrics, tls, clock: CLOCK, log, wallets: parts.wallets });
+  const operators = createOperators(shown);
+  const { probes: place } = config.listen;
+  const probes = place ? createProbes({ ...shown, listen: place }) : null;
   const settling = keepSettled(parts, authority, status, log);
   await settling.first;
   await authority.sealFirst();
@@ -88,13 +92,17 @@ async function assemble(
     status.draining = true;
     inbound.drain();
     await drained(exchange, config.limits.drainMs);
-    await takeApart({ inbound, exchange, operators, settling, authority, parts, store });
+    await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
     metrics.close();
     log.flush();
   };
   let closing: Promise<void> | undefined;
   return {
-    listen: async () => ({ operators: await operators.listen(), agents: await inbound.listen() }),
+    listen: async () => ({
+      operators: await operators.listen(),
+      ...(probes ? { probes: await probes.listen() } : {}),
+      agents: await inbound.listen(),
+    }),
     reload: () => authority.reload(),
     close: () => {
       closing ??= takeDown();
@@ -119,6 +127,7 @@ async function exchangeParts(
     currency: config.accounting.currency,
     services: openServices(config.services, config.limits.challengeBytes),
     issuers: identifier.issuers,
+    from: openFrom(config.listen.trustedProxies),
     identify: (token) => identifier.identify(token),
     policy: () => authority.current(),
     assets: config.assets,
@@ -144,6 +153,7 @@ export async function openOffline(config: Config): Promise<OfflineState> {
   const store = await openStore(config, CLOCK, RANDOM, () => {});
   const explain = explainer(config, () => set, {
     wallets: null,
+    clock: CLOCK,
     budget: store.budget,
     source: 'the state; no gateway runs',
   });
@@ -165,19 +175,29 @@ async function drained(exchange: Exchange, withinMs: number): Promise<void> {
 interface Running {
   readonly inbound: Inbound;
   readonly exchange: Exchange;
-  readonly operators: Operators;
+  readonly operators: Listener;
+  readonly probes: Listener | null;
   readonly settling: Settling;
   readonly authority: Authority;
   readonly parts: Parts;
   readonly store: OpenStore;
 }
 
-async function takeApart({ inbound, exchange, operators, settling, authority, parts, store }: Running): Promise<void> {
+async function takeApart({
+  inbound,
+  exchange,
+  operators,
+  probes,
+  settling,
+  authority,
+  parts,
+  store,
+}: Running): Promise<void> {
   settling.stop();
   authority.close();
   await inbound.close();
   await exchange.close();
-  await operators.close();
+  await Promise.all([operators.close(), probes?.close()]);
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
 }

@@ -53,7 +53,10 @@ export interface Budget {
    */
   close(hold: string, ending: Ending, whole: boolean): Promise<void>;
 
-  /** The agent has gone: from now an equal request without a key is this purchase. */
+  /**
+   * The agent has gone: from now an equal request without a key is this purchase. Never throws: when the store does
+   * not answer, it is done as soon as it does, and before anything new is set aside.
+   */
   leave(hold: string): Promise<void>;
 
   /** What an Idempotency-Key already stands for; undefined when it is free. Changes nothing. */

@@ -18,7 +18,7 @@ import type {
 import { MAX_MICROS } from '../domain/money.ts';
 import type { Budget, ClaimTimes, StoreTerms } from './budget.ts';
 import { ClaimHasher } from './claims.ts';
-import { LateReleases } from './late-releases.ts';
+import { LateSteps } from './late-steps.ts';
 import {
   type Again,
   type HoldAnswer,
@@ -52,7 +52,8 @@ export class StoreBudget implements Budget {
   readonly #options: BudgetOptions;
   readonly #calendar: Calendar;
   readonly #hasher: ClaimHasher;
-  readonly #late: LateReleases;
+  readonly #late: LateSteps;
+  readonly #left: LateSteps;
   readonly #run: string;
 
   readonly #letGo: () => void;
@@ -64,12 +65,15 @@ export class StoreBudget implements Budget {
     this.#options = options;
     this.#calendar = new Calendar(options.timeZone);
     this.#hasher = new ClaimHasher(options.key);
-    this.#late = new LateReleases((hold) => store.end({ hold, as: 'released' }));
+    this.#late = new LateSteps((hold) => store.end({ hold, as: 'released' }));
+    this.#left = new LateSteps((hold) => store.leave({ hold }));
     this.#run = `${options.log}:${Buffer.from(options.random.bytes(9)).toString('base64url')}`;
   }
 
   async hold(request: HoldRequest): Promise<HoldOutcome> {
     assertCountable(request);
+    // The one who asks may be the one whose leaving is still to be marked.
+    if (this.#left.size > 0) await this.#left.tryAll();
     const { names, unique, places } = this.#prepared(request);
     const { claim: _, lines: __, challengeId: ___, railIdentity: ____, ...plain } = request;
     const ask = (lines: LineStep[]) =>
@@ -108,8 +112,8 @@ export class StoreBudget implements Budget {
     return this.#asked('exposed', this.#store.close({ hold, ending, whole }));
   }
 
-  leave(hold: string): Promise<void> {
-    return this.#asked('exposed', this.#store.leave({ hold }));
+  async leave(hold: string): Promise<void> {
+    await this.#store.leave({ hold }).catch(() => this.#left.add(hold));
   }
 
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined> {
@@ -167,6 +171,7 @@ export class StoreBudget implements Budget {
 
   async shutdown(): Promise<void> {
     this.#late.stop();
+    this.#left.stop();
     this.#letGo();
   }
 

@@ -5,6 +5,7 @@ import type { Stop } from '../domain/hold.ts';
 import { readInstant } from '../domain/rfc3339.ts';
 import type { Io } from './io.ts';
 import type { ExportOptions, ListOptions, ReceiptsOptions, VerifyCommandOptions } from './receipts.ts';
+import type { ReportOptions } from './report.ts';
 
 /** The version of this release. */
 const VERSION = '0.1.0';
@@ -38,6 +39,8 @@ function purser(io: Io, done: Done): Command {
     .showHelpAfterError(true);
   addRunning(program, io, done);
   addReceipts(program, io, done);
+  addReport(program, io, done);
+  addExplaining(program, io, done);
   addOperators(program, io, done);
   addStops(program, io, done);
   return program;
@@ -61,7 +64,7 @@ function addRunning(program: Command, io: Io, done: Done): void {
     .option('--task <task>', 'the task it belongs to')
     .option('--ttl <duration>', 'how long it is good for, 15m unless told')
     .option('--operator <name>', 'make an operator’s token and print its configuration line')
-    .addOption(later('--check <file>'))
+    .option('--check <file>', 'what this gateway makes of the token in a file and why; - is standard input')
     .action(async ({ config, ...options }: TokenFlags) =>
       done(await (await import('./token.ts')).token({ configPath: config, ...options }, io)),
     );
@@ -79,6 +82,7 @@ interface TokenFlags {
   task?: string;
   ttl?: string;
   operator?: string;
+  check?: string;
 }
 
 function addReceipts(program: Command, io: Io, done: Done): void {
@@ -119,6 +123,49 @@ const timed = (command: Command): Command =>
   command
     .option('--since <time>', 'from this on, such as 2026-11-23 or 2026-11-23T10:00:00Z')
     .option('--until <time>', 'before this');
+
+function addReport(program: Command, io: Io, done: Done): void {
+  const report = asked(program.command('report').description('spend for charge-back, settled and uncertain apart'));
+  const several = (file: string, before: string[] | undefined): string[] => [...(before ?? []), file];
+  timed(report.option('--month <month>', 'the month to report on, such as 2026-11'))
+    .option('--by <names>', 'team, label.<name>, service, day, … with commas between; team,service unless told')
+    .option('--from <file>', 'an export instead of the live log; repeat it for more', several)
+    .option('--keys <file>', 'a JWKS file with the keys of the exports; repeat it for more', several)
+    .option('--time-zone <zone>', 'whose days and months; accounting.timeZone unless told')
+    .option('--csv', 'print CSV')
+    .option('--focus', 'print CSV in the columns of FinOps FOCUS 1.2')
+    .option('--chart', 'draw a bar for each group below the table')
+    .action(async (options: ReportOptions) => done(await (await import('./report.ts')).report(options, io)));
+}
+
+function addExplaining(program: Command, io: Io, done: Done): void {
+  ordered(
+    program.command('explain [id]').description('one purchase or refusal in plain words, or what would happen if'),
+  )
+    .option('--agent <id>', 'instead of an id: the agent that would ask …')
+    .option('--service <id>', '… this service …')
+    .option('--request <request>', '… for this, such as "GET /v1/x"')
+    .option('--price <money>', 'and what it would cost, such as "0.02 USD"')
+    .option('--asset <id>', 'the asset it would be paid with')
+    .option('--payee <payee>', 'who would be paid')
+    .option('--task <task>', 'the task its token would name')
+    .action(async (id: string | undefined, options: ExplainFlags, command: Command) => {
+      const { agent, service, request, price, asset, payee, task, ...order } = options;
+      const more = Object.entries({ price, asset, payee, task }).filter(([, value]) => value !== undefined);
+      const asked = [agent, service, request].filter((value) => value !== undefined).length;
+      if (id !== undefined && asked + more.length === 0) {
+        return done(await (await import('./explain.ts')).explain({ ...order, id }, io));
+      }
+      if (id !== undefined || agent === undefined || service === undefined || request === undefined) {
+        return command.error('error: name an ID, or --agent ID --service ID --request "GET /v1/x" together');
+      }
+      const question = { agent, service, request, ...Object.fromEntries(more) };
+      done(await (await import('./explain.ts')).explain({ ...order, question }, io));
+    });
+}
+
+type ExplainFlags = OrderFlags &
+  Partial<Record<'agent' | 'service' | 'request' | 'price' | 'asset' | 'payee' | 'task', string>>;
 
 function addOperators(program: Command, io: Io, done: Done): void {
   ordered(

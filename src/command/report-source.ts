@@ -7,7 +7,7 @@ import { readByteLines } from '../ledger/lines.ts';
 import { LedgerReader } from '../ledger/reader.ts';
 import { verifyLog } from '../ledger/verify.ts';
 import { boundInLine, ChainFault, ChainWalk, type Reached, type Walked } from '../ledger/walk.ts';
-import { openReadOnly } from '../state/database.ts';
+import { isStorageError, openReadOnly } from '../state/database.ts';
 
 /** What was read of one log, and proved. */
 export interface LogRead extends Reached {
@@ -93,13 +93,15 @@ async function readExport(file: string, keys: unknown, walks: Map<string, ChainW
   let head: Uint8Array | undefined;
   try {
     for await (const line of readByteLines(chunks)) {
-      if (head) throw new ChainFault((walk?.reached.seq ?? 0) + 1, 'something follows the signed head');
+      const next = (walk?.reached.seq ?? 0) + 1;
+      if (head) throw new ChainFault(next, 'something follows the signed head');
       const bound = boundInLine(line);
       if (bound) {
         walk ??= walkOf(ChainWalk.from(bound), walks, file);
         take(walk.take(bound));
         last = line;
-      } else head = line;
+      } else if (isHead(line)) head = line;
+      else throw new ChainFault(next, 'a line is not one of "purser receipts export"');
     }
     const lines = [last, head].filter((line) => line !== undefined).map((line) => Buffer.from(line).toString('utf8'));
     const end = await provedEnd(walk, lines, keys);
@@ -151,16 +153,21 @@ async function provedEnd(walk: ChainWalk | undefined, lines: readonly string[], 
   return { log: verdict.log, first: 1, seq, hash: verdict.hash };
 }
 
+const isHead = (line: Uint8Array): boolean => Buffer.from(line.subarray(0, 9)).toString('latin1') === '{"head":{';
+
 function noteFirst(receipt: Walked, begins: string[]): Walked {
   if (begins.length === 0) begins.push(receipt.at);
   return receipt;
 }
 
-/** What a walk over damaged bytes throws is a fault of the log; our own answers pass. */
+/** What a walk over damaged bytes throws is a fault of the log; answers that say their own reason pass. */
 function damaged(what: string, error: unknown): unknown {
   if (error instanceof ChainFault) return new Damaged(`${what} is damaged at seq ${error.seq}: ${error.message}`);
   if (error instanceof TypeError || error instanceof SyntaxError) {
     return new Damaged(`${what} holds a receipt that cannot be read: ${error.message}`);
+  }
+  if (isStorageError(error) || (error instanceof Error && error.constructor === Error && !('code' in error))) {
+    return new Damaged(`${what} is damaged: ${error instanceof Error ? error.message : 'unreadable'}`);
   }
   return error;
 }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Secret } from '../domain/secret.ts';
 import { MAX_FILE_BYTES, readYaml, type YamlFile } from '../yaml/document.ts';
-import { hasErrors, type Path, type Problem, sortProblems } from '../yaml/problem.ts';
+import { hasErrors, type Problem, sortProblems } from '../yaml/problem.ts';
 import { Sections } from '../yaml/section.ts';
 import { anybodyCanWrite } from '../yaml/writable.ts';
 import type { BudgetsConfig, Config, Outline } from './config.ts';
@@ -33,8 +33,7 @@ export function loadConfig(path: string, options: LoadOptions): LoadedConfig {
   const yaml = readFile(file, path);
   if (yaml.problems.length > 0) return { config: undefined, outline: undefined, problems: yaml.problems };
   const sections = new Sections(yaml, SECTIONS);
-  const warn = (written: unknown, message: string) => sections.warn(find(yaml.value, written) ?? [], message);
-  const sources: Sources = { folder: dirname(file), ...options, warn };
+  const sources: Sources = { folder: dirname(file), ...options };
   const parts = readParts(sections, sources);
   judgeConfig(sections, parts, options.secrets === 'read');
   const problems = sortProblems(sections.problems);
@@ -59,17 +58,6 @@ function readFile(file: string, shown: string): YamlFile {
       return refused('does not exist; start from config.example.yaml, or name another with --config');
     return refused(`cannot be read (${code})`);
   }
-}
-
-/** Where in the data this very object stands. */
-function find(data: unknown, sought: unknown, path: Path = []): Path | undefined {
-  if (data === sought) return path;
-  if (typeof data !== 'object' || data === null) return undefined;
-  for (const [key, part] of Object.entries(data)) {
-    const found = find(part, sought, [...path, Array.isArray(data) ? Number(key) : key]);
-    if (found) return found;
-  }
-  return undefined;
 }
 
 /** Only called without errors: then no part is missing. */

@@ -1,27 +1,13 @@
-// Who else can read or change a file that money depends on. Only looks, and takes rights away from what is ours.
-import { fchmodSync, fstatSync, statSync } from 'node:fs';
-import { judgeAccess, processIdentity } from '../domain/access.ts';
+// Who else can read or change a file that money depends on. Only looks: a secret that was open to others may have been
+// read already, so its owner has to know, and a path that names the wrong file must not change that file.
+import { fstatSync, statSync } from 'node:fs';
+import { judgeAccess, openToStrangers, processIdentity } from '../domain/access.ts';
 
-/** What became of a secret file: undefined (fine), refused, or ours and now closed to everybody else. */
-export type SecretAccess = { readonly refused: string } | { readonly tightened: string } | undefined;
-
-/** Judges an open secret file; one of ours that is open to others gets mode 0600. */
-export function judgeSecretFile(descriptor: number, path: string): SecretAccess {
+/** Why an open secret file is refused; undefined when nobody else can read it and no foreign group can write it. */
+export function judgeSecretFile(descriptor: number, path: string): string | undefined {
   const self = processIdentity();
-  if (!self) return undefined;
-  const verdict = judgeAccess(fstatSync(descriptor), self);
-  if (verdict.kind === 'refused') {
-    return { refused: `the file ${path} is not safe: ${verdict.why}; run: chmod 600 ${path}` };
-  }
-  if (verdict.kind === 'fine') return undefined;
-  try {
-    fchmodSync(descriptor, 0o600);
-  } catch {
-    return { refused: `the file ${path} is open to others; run: chmod 600 ${path}` };
-  }
-  return {
-    tightened: `the file ${path} was open to others and is now closed (mode 600); was it read, replace the secret`,
-  };
+  const why = self ? openToStrangers(fstatSync(descriptor), self) : undefined;
+  return why === undefined ? undefined : `the file ${path} is not safe: ${why}; run: chmod 600 ${path}`;
 }
 
 /** What is wrong with the state folder; undefined when nothing is, or it does not exist yet. Start-up tightens it. */

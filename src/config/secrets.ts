@@ -17,8 +17,6 @@ export interface Sources {
   readonly env: NodeJS.ProcessEnv;
   /** `skip`: references are judged by their form alone. */
   readonly secrets: 'read' | 'skip';
-  /** Is told what is allowed but unwise. */
-  readonly warn: (written: unknown, message: string) => void;
 }
 
 /** A text that was read, what is wrong with it, or nothing when it was skipped. */
@@ -108,9 +106,8 @@ function readSecretFile(sources: Sources, reference: { file?: unknown }, kind: '
     if (!stats.isFile() || stats.size > MAX_SECRET_BYTES) {
       return { wrong: `${path} is not a file of at most ${MAX_SECRET_BYTES} bytes` };
     }
-    const access = kind === 'secret' ? judgeSecretFile(descriptor, path) : undefined;
-    if (access && 'refused' in access) return { wrong: access.refused };
-    if (access) sources.warn(reference, access.tightened);
+    const unsafe = kind === 'secret' ? judgeSecretFile(descriptor, path) : undefined;
+    if (unsafe !== undefined) return { wrong: unsafe };
     const text = readFileSync(descriptor, 'utf8').replace(/\r?\n$/, '');
     return text === '' ? { wrong: `the file ${path} is empty` } : { text };
   } finally {

@@ -31,11 +31,16 @@ const STICKY = 0o1000;
 export function judgeAccess(status: AccessStatus, self: ProcessIdentity): AccessVerdict {
   if (status.mode & STICKY) return { kind: 'refused', why: 'it is shared by many users (sticky bit)' };
   if (status.uid === self.uid) return { kind: status.mode & (OTHERS | GROUP) ? 'tighten' : 'fine' };
-  if (status.mode & OTHERS) return { kind: 'refused', why: 'it belongs to another user and is open to others' };
-  if (status.mode & GROUP_WRITE && !self.gids.includes(status.gid)) {
-    return { kind: 'refused', why: 'a group that this process is not in can write it' };
-  }
-  return { kind: 'fine' };
+  const why = openToStrangers(status, self);
+  return why === undefined ? { kind: 'fine' } : { kind: 'refused', why: `it belongs to another user and ${why}` };
+}
+
+/** Why strangers could read or change this file: others can touch it, or a group we are not in can write it. */
+export function openToStrangers(status: AccessStatus, self: ProcessIdentity): string | undefined {
+  if (status.mode & OTHERS) return 'it is open to others';
+  if (status.mode & GROUP_WRITE && !self.gids.includes(status.gid))
+    return 'a group this process is not in can write it';
+  return undefined;
 }
 
 /** The identity of this process, for {@link judgeAccess}; undefined where there are no Unix users. */

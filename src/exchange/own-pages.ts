@@ -1,9 +1,10 @@
 // An agent's own pages on the agents' port: its receipts, its purchases, what it may reach, what it may still spend.
 // It never sees another agent's state.
+import type { Identity } from '../domain/agent.ts';
 import type { LineState } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
-import { isRefusal, type Refusal, refuse } from '../domain/refusal.ts';
-import { sendJson } from '../inbound/reply.ts';
+import { type Refusal, refuse } from '../domain/refusal.ts';
+import { sendJson, sendNotFound } from '../inbound/reply.ts';
 import type { Target } from '../inbound/target.ts';
 import { linesOf, reach, standing } from '../policy/decide.ts';
 import type { Parts } from './parts.ts';
@@ -21,31 +22,26 @@ export async function ownPage(
   if (lost) return no(lost);
   const page = await read(parts, visit, target);
   visit.outcome = 'own';
-  if (isRefusal(page)) return no(page);
-  sendJson(visit.response, page.status, page.body);
+  if ('kind' in page) return no(page);
+  if ('missing' in page) sendNotFound(visit.response, page.missing, page.members ?? {});
+  else sendJson(visit.response, 200, page.body);
 }
 
-interface Page {
-  readonly status: number;
-  readonly body: unknown;
-}
+/** What a page shows, or that there is nothing of that name. */
+type Page =
+  | { readonly body: unknown }
+  | { readonly missing: string; readonly members?: Readonly<Record<string, string>> };
 
 async function read(parts: Parts, visit: Visit, target: Target): Promise<Page | Refusal> {
   const { identity } = visit;
   const method = visit.request.method ?? 'GET';
-  if (!identity || (method !== 'GET' && method !== 'HEAD'))
+  if (!identity || (method !== 'GET' && method !== 'HEAD')) {
     return refuse('target_forbidden', 'The pages under /.purser/ are read with GET.');
-  const now = parts.clock.now();
-  if (target.path === '/services')
-    return {
-      status: 200,
-      body: {
-        services: reach(parts.policy(), identity, now).map((entry) => ({ ...entry, baseUrl: `/${entry.service}` })),
-      },
-    };
+  }
+  if (target.path === '/services') return { body: { services: servicesOf(parts, identity) } };
   if (target.path === '/budgets') {
-    const lines = await parts.budget.lines(linesOf(parts.policy(), identity, now));
-    return { status: 200, body: { budgets: lines.map(lineView) } };
+    const lines = await parts.budget.lines(linesOf(parts.policy(), identity, parts.clock.now()));
+    return { body: { budgets: lines.map(lineView) } };
   }
   if (target.path === '/purchases') return purchases(parts, visit, target);
   const id = /^\/receipts\/([a-z0-9.]{1,80})$/.exec(target.path)?.[1];
@@ -56,17 +52,22 @@ async function read(parts: Parts, visit: Visit, target: Target): Promise<Page | 
   );
 }
 
+function servicesOf(parts: Parts, identity: Identity): unknown[] {
+  const entries = reach(parts.policy(), identity, parts.clock.now());
+  return entries.map((entry) => ({ ...entry, baseUrl: `/${entry.service}` }));
+}
+
 async function receiptPage(parts: Parts, visit: Visit, id: string): Promise<Page> {
   const log = id.split('.')[0];
   if (log !== parts.ledger.log) {
-    return { status: 404, body: { detail: `This receipt is in the log ${log}, which another gateway keeps.`, log } };
+    const members = { log: log ?? '' };
+    return { missing: `This receipt is in the log ${log}, which another gateway keeps.`, members };
   }
   const sealed = await parts.ledger.find(id);
   const owner = sealed?.receipt.agent;
   const own =
     owner !== undefined && owner.issuer === visit.identity?.issuer && owner.subject === visit.identity.subject;
-  if (!sealed || !own) return { status: 404, body: { detail: 'This agent has no receipt of that id.' } };
-  return { status: 200, body: sealed };
+  return sealed && own ? { body: sealed } : { missing: 'This agent has no receipt of that id.' };
 }
 
 async function purchases(parts: Parts, visit: Visit, target: Target): Promise<Page | Refusal> {
@@ -76,10 +77,9 @@ async function purchases(parts: Parts, visit: Visit, target: Target): Promise<Pa
   }
   const claim = { subject: subjectOf(visit.identity), key, fingerprint: '', saysRetry: false };
   const purchase = await parts.budget.lookUp(claim);
-  if (!purchase) return { status: 404, body: { detail: 'This agent has no purchase under that key.' } };
+  if (!purchase) return { missing: 'This agent has no purchase under that key.' };
   const sealed = await parts.ledger.ofExchange(purchase.exchange);
   return {
-    status: 200,
     body: {
       state: purchase.state,
       running: purchase.running,

@@ -5,6 +5,7 @@ import type { Identity } from '../domain/agent.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { Decimal } from '../domain/money.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import type { From } from '../inbound/from.ts';
 import type { KeptAnswers } from '../inbound/kept-answers.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { PolicySet } from '../policy/set.ts';
@@ -68,6 +69,8 @@ export interface Parts {
   readonly currency: string;
   readonly services: ReadonlyMap<string, Service>;
   readonly issuers: ReadonlySet<string>;
+  /** What a receipt says of where a request came from. */
+  readonly from: From;
   identify(token: string): Identity | Refusal | Promise<Identity | Refusal>;
   /** The policy set in force now. */
   policy(): PolicySet;

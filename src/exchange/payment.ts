@@ -30,6 +30,7 @@ const RUN_MARGIN_MS = 10_000;
  */
 export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refusal | undefined> {
   const { visit, order } = payment;
+  markLeaving(parts, payment);
   const lost = lostStanding(parts, visit);
   if (lost) {
     await parts.budget.release(order.request.id);
@@ -41,6 +42,13 @@ export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refus
   if (outcome.kind === 'lapsed')
     return refuse('store_unavailable', 'The hold lapsed before the payment could begin; nothing was paid.');
   return undefined;
+}
+
+/** From the hold on an agent that leaves is marked at once, so that its next request finds this purchase. */
+function markLeaving(parts: Parts, { visit, order }: Payment): void {
+  const leave = () => void parts.budget.leave(order.request.id);
+  if (visit.gone.aborted) leave();
+  else visit.gone.add(leave);
 }
 
 /** Is the agent no longer what it was when it asked? Its request may have taken hours. */
@@ -81,11 +89,6 @@ export async function payAndAnswer(parts: Parts, finisher: Finisher, payment: Pa
 }
 
 async function pay(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
-  const { visit, order } = payment;
-  const leave = () =>
-    void parts.budget.leave(order.request.id).catch((fault: unknown) => parts.watch.fault('store', fault));
-  if (visit.gone.aborted) leave();
-  else visit.gone.add(leave);
   const forwarded = await sendProof(parts, payment);
   switch (forwarded.kind) {
     case 'answered':

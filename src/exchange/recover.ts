@@ -3,6 +3,7 @@
 import type { OpenHold } from '../domain/hold.ts';
 import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Parts } from './parts.ts';
+import { isUncertainCode, type UncertainCode } from './uncertain.ts';
 
 /** What recovery found and did, for the log. */
 export interface Recovered {
@@ -37,8 +38,13 @@ async function applyOutcome(parts: Pick<Parts, 'budget'>, receipt: Receipt): Pro
     else await parts.budget.void(hold, 'kept');
   }
   const ending = { code: null, upstreamStatus: receipt.settlement?.upstreamStatus ?? null, receipt: receipt.id };
-  const code = receipt.kind === 'uncertain' ? ('payment_uncertain' as const) : null;
-  await parts.budget.close(hold, { ...ending, code }, false);
+  await parts.budget.close(hold, { ...ending, code: uncertainCode(receipt) }, false);
+}
+
+/** What the agent of an uncertain purchase was told, so that its repeats are told the same. */
+function uncertainCode({ kind, decision }: Receipt): UncertainCode | null {
+  if (kind !== 'uncertain') return null;
+  return isUncertainCode(decision?.code) ? decision.code : null;
 }
 
 /** An intent whose process ended before it learned the outcome: uncertain, and for its repeats not answered. */

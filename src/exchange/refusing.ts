@@ -2,10 +2,11 @@
 
 import { GatewayFault } from '../domain/fault.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
-import { type Refusal, type RefusalCode, refuse } from '../domain/refusal.ts';
+import { type Refusal, refuse } from '../domain/refusal.ts';
 import { sendRefusal } from '../inbound/reply.ts';
 import type { Parts } from './parts.ts';
 import type { RefusalMeter } from './refusal-meter.ts';
+import { isUncertainCode } from './uncertain.ts';
 import { subjectOf, type Visit, visitEntry } from './visit.ts';
 
 /** What a receipt of a refusal can say beside who, where and the code. */
@@ -31,12 +32,10 @@ export async function answerRefusal(
 /** Answers a refusal that seals nothing (or was sealed already); `receipt` is the one it names. */
 export function answerUnsealed(parts: Parts, visit: Visit, refusal: Refusal, receipt: string | null): void {
   visit.code = refusal.code;
-  visit.outcome = UNCERTAIN.has(refusal.code) ? 'uncertain' : 'refused';
+  visit.outcome = isUncertainCode(refusal.code) ? 'uncertain' : 'refused';
   parts.watch.refused(refusal.code);
   sendRefusal(visit.response, refusal, receipt);
 }
-
-const UNCERTAIN: ReadonlySet<RefusalCode> = new Set(['payment_rejected', 'payment_uncertain', 'paid_not_delivered']);
 
 /** The answer to a fault that was thrown before any proof was made. */
 export function faultRefusal(fault: unknown): Refusal {

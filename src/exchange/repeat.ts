@@ -7,7 +7,7 @@ import type { KeptAnswer } from '../inbound/kept-answers.ts';
 import type { Finisher } from './finisher.ts';
 import type { Parts } from './parts.ts';
 import { answerUnsealed } from './refusing.ts';
-import { uncertainRefusal } from './uncertain.ts';
+import { isUncertainCode, uncertainRefusal } from './uncertain.ts';
 import { type Visit, visitEntry } from './visit.ts';
 
 /** The refusal of a key that stands for another request; this one is sealed like any other. */
@@ -32,7 +32,7 @@ function repeatRefusal(purchase: Purchase): Refusal {
     return refuse('already_paid', detail, { members: { amount, state: 'settled' } });
   }
   const code = purchase.ending?.code;
-  const own = code === 'payment_rejected' || code === 'paid_not_delivered' ? code : 'payment_uncertain';
+  const own = isUncertainCode(code) ? code : 'payment_uncertain';
   return uncertainRefusal(own, purchase.ending?.upstreamStatus ?? null, amount, purchase.redeemableUntil);
 }
 
@@ -64,6 +64,9 @@ async function replay(
   const delivery = await deliver(visit.response, { status: kept.status, reason: kept.reason, headers }, source, null);
   const receipt = (await latestReceipt(parts, purchase)) ?? '';
   const ending = { code: null, upstreamStatus: kept.status, receipt };
+  const close = () => parts.budget.close(purchase.hold, ending, delivery.outcome === 'whole');
+  // At once, so that an equal request from now on is a new purchase; and again after the seal, should this have failed.
+  await close().catch((fault: unknown) => parts.watch.fault('store', fault));
   await finisher.finish({
     entry: {
       kind: 'delivered',
@@ -71,6 +74,6 @@ async function replay(
       exchange: purchase.exchange,
       delivery: { outcome: 'replayed', bytes: delivery.bytes },
     },
-    apply: () => parts.budget.close(purchase.hold, ending, delivery.outcome === 'whole'),
+    apply: close,
   });
 }

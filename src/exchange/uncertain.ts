@@ -16,6 +16,11 @@ const UNCERTAIN_DETAIL = {
 /** The codes that say: a proof may be out. */
 export type UncertainCode = keyof typeof UNCERTAIN_DETAIL;
 
+/** Is this one of them? */
+export function isUncertainCode(code: string | null | undefined): code is UncertainCode {
+  return typeof code === 'string' && Object.hasOwn(UNCERTAIN_DETAIL, code);
+}
+
 /** The 424 of a purchase whose proof may be out; also what its repeats are answered. `amount` has six decimals. */
 export function uncertainRefusal(
   code: UncertainCode,

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Agent, Identity } from '../domain/agent.ts';
 import type { Random } from '../domain/clock.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
-import type { AgentAsks } from '../inbound/agent-request.ts';
+import { type AgentAsks, headerValues } from '../inbound/agent-request.ts';
 import { type BodyEnd, NO_BODY, ReplayBody } from '../inbound/replay-body.ts';
 import type { Target } from '../inbound/target.ts';
 import type { Parts, RequestEnd, Service } from './parts.ts';
@@ -175,7 +175,7 @@ function requestEntry(parts: Parts, visit: Visit, target: Target): NonNullable<R
     method: visit.request.method ?? 'GET',
     path: target.path,
     ...(target.query === '' ? {} : { queryHash: parts.ledger.mask(`query:${target.query}`) }),
-    from: visit.request.socket.remoteAddress ?? 'unknown',
+    from: parts.from(visit.request.socket.remoteAddress, headerValues(visit.request.rawHeaders, 'x-forwarded-for')),
   };
 }
 

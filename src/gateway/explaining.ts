@@ -60,6 +60,12 @@ export async function explainQuestion(parts: ExplainParts, question: Question): 
   return count(parts, asked, judged, { ...told, assumed });
 }
 
+/** What makes no sense about a question, before anybody is asked; undefined when it can be asked. */
+export function questionFault(config: Config, question: Question): string | undefined {
+  const asked = readQuestion(config, question);
+  return 'kind' in asked && asked.kind === 'unreadable' ? asked.detail : undefined;
+}
+
 /** What decisions depend on, from a configuration and a set. */
 export function worldOf({ config, set, wallets, nowMs }: Omit<ExplainParts, 'budget' | 'source'>): World {
   return {

@@ -85,7 +85,7 @@ export async function operatorsOptions(
     ledger,
     orders: createOrders({ budget, ledger, clock, knows: knows(config, () => authority.current()) }),
     budgetTerms: () => [...authority.current().budgets.values()],
-    explain: explainer(config, () => authority.current(), { wallets, budget, source: 'the running gateway' }),
+    explain: explainer(config, () => authority.current(), { wallets, budget, clock, source: 'the running gateway' }),
     policy: () => ({
       version: authority.current().version,
       lastReloadSuccessful: authority.lastReloadSuccessful(),
@@ -101,10 +101,10 @@ export async function operatorsOptions(
 export function explainer(
   config: Config,
   policy: () => PolicySet,
-  from: Pick<ExplainParts, 'wallets' | 'budget' | 'source'>,
+  from: Pick<ExplainParts, 'wallets' | 'budget' | 'source'> & { readonly clock: Clock },
 ): OperatorsOptions['explain'] {
   return async (question) => {
-    const told = await explainQuestion({ config, set: policy(), ...from, nowMs: Date.now() }, question);
+    const told = await explainQuestion({ config, set: policy(), ...from, nowMs: from.clock.now() }, question);
     return 'kind' in told ? problem('query_invalid', told.detail) : told;
   };
 }

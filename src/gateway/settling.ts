@@ -24,7 +24,12 @@ const HEARTBEAT_MS = 500;
 const RETRY_MS = 1_000;
 
 /** Starts both loops. */
-export function keepSettled(parts: Parts, authority: Authority, status: Status, log: Log): Settling {
+export function keepSettled(
+  parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>,
+  authority: Pick<Authority, 'agreed' | 'agree'>,
+  status: Status,
+  log: Log,
+): Settling {
   const beat = () =>
     parts.budget.heartbeat().then(
       () => heard(status, log, true),
@@ -41,15 +46,23 @@ export function keepSettled(parts: Parts, authority: Authority, status: Status, 
     if (outcomes + uncertain + released > 0)
       log.event('info', `recovered: ${outcomes} outcomes, ${uncertain} uncertain, ${released} released`);
   };
+  // One at a time: a recovery that ran on after another had ended would take holds from purchases under way.
+  let underWay: Promise<void> | undefined;
+  const settleAlone = (): Promise<void> => {
+    underWay ??= settle().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
   const again = () =>
-    settle().catch((fault: unknown) => {
+    settleAlone().catch((fault: unknown) => {
       if (fault instanceof TermsDiffer) log.event('error', fault.message, { problems: fault.wrong });
     });
   const heartbeat = setInterval(() => void beat(), HEARTBEAT_MS);
   const retry = setInterval(() => void again(), RETRY_MS);
   return {
     first: beat()
-      .then(settle)
+      .then(settleAlone)
       .catch((fault: unknown) => {
         if (fault instanceof TermsDiffer) throw fault;
         log.event('warn', 'the store does not answer yet; nothing is bought until it does', {

@@ -77,3 +77,26 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
   ]);
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
+
+/** Answers that an agent's own page has nothing of that name; `members` say more. */
+export function sendNotFound(
+  response: ServerResponse,
+  detail: string,
+  members: Readonly<Record<string, string>>,
+): void {
+  const code = 'not_found';
+  const error = { message: detail, type: 'purser_refusal', code };
+  const problem = {
+    type: `urn:purser:problem:${code}`,
+    title: 'Not found',
+    status: 404,
+    detail,
+    code,
+    ...members,
+    error,
+  };
+  const body = Buffer.from(JSON.stringify(problem));
+  const headers = ['Content-Type', 'application/problem+json', 'Content-Length', String(body.length)];
+  response.writeHead(404, 'Not found', [...headers, 'Cache-Control', 'no-store', 'X-Should-Retry', 'false']);
+  response.end(response.req.method === 'HEAD' ? undefined : body);
+}

@@ -117,11 +117,12 @@ function isHttp1({ httpVersion, headers }: IncomingMessage): boolean {
 /** Answers that need no agent: the well-known paths are nobody's service, and TRACE would echo the token. */
 function serveOwn(request: IncomingMessage, response: ServerResponse): boolean {
   if (request.method === 'TRACE') {
-    response.writeHead(405, { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS', 'content-length': 0 }).end();
+    response.writeHead(405, { allow: METHODS, 'content-length': 0, 'x-should-retry': 'false' }).end();
     return true;
   }
   if (!request.url?.startsWith('/.well-known/')) return false;
-  response.writeHead(404, { 'content-type': 'text/plain', 'cache-control': 'no-store' }).end('Not found\n');
+  response.writeHead(404, { 'content-type': 'text/plain', 'cache-control': 'no-store', 'x-should-retry': 'false' });
+  response.end('Not found\n');
   return true;
 }
 
@@ -178,10 +179,11 @@ function rawAnswer(status: string, detail: string, more = ''): string {
   return `${head}X-Should-Retry: false\r\n${more}${end}`;
 }
 
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 const NO_TUNNEL = rawAnswer(
   '405 Method Not Allowed',
   'This gateway is called by its base URL; it does not tunnel.',
-  'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n',
+  `Allow: ${METHODS}\r\n`,
 );
 const UNKNOWN_VERSION = new Error('not HTTP/1.0, and not HTTP/1.1 with a Host');
 const UNREADABLE = rawRefusal(

@@ -129,7 +129,7 @@ export function boundInLine(line: Uint8Array): Bound | undefined {
   const buffer = Buffer.from(line.buffer, line.byteOffset, line.byteLength);
   const from = LINE_START.length + HASH_CHARACTERS + LINE_MIDDLE.length;
   const to = buffer.lastIndexOf(LINE_END);
-  const start = buffer.latin1Slice(0, from);
+  const start = buffer.toString('latin1', 0, from);
   if (to < from || !start.startsWith(LINE_START) || !start.endsWith(LINE_MIDDLE)) return undefined;
   const bytes = buffer.subarray(from, to);
   return { text: bytes.toString('utf8'), bytes, hash: start.slice(LINE_START.length, from - LINE_MIDDLE.length) };

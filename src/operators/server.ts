@@ -1,66 +1,28 @@
 // The operators' port: health, readiness, metrics and keys for whoever asks, and the API for who shows a token. It
 // answers from what the gateway hands in and must never be reachable from a web page of another origin.
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayFault } from '../domain/fault.ts';
 import { type ApiParts, answerApi } from './api.ts';
 import { judgeHost, judgeOrigin, judgeToken, type OperatorToken } from './guard.ts';
+import { type Listener, openListener, type Place } from './listener.ts';
+import { PAGES, type PageParts } from './pages.ts';
 import { isProblem, type OperatorProblem, problem } from './problem.ts';
-import { sendJson, sendProblem, sendText } from './reply.ts';
-
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-const CLOSE_WITHIN_MS = 2_000;
-
-/**
- * What each part of the gateway says of itself. A lost store does not make it unready: a fleet would leave together.
- */
-export interface Readiness {
-  readonly draining: boolean;
-  readonly ledger: boolean;
-  readonly policy: boolean;
-  readonly store: boolean;
-  readonly development: boolean;
-}
+import { sendJson, sendProblem } from './reply.ts';
 
 /** Everything the port needs; nothing is reached for. */
-export interface OperatorsOptions extends ApiParts {
-  readonly listen: { readonly host: string; readonly port: number };
-  readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer } | null;
+export interface OperatorsOptions extends ApiParts, PageParts, Place {
   /** Something in front ends TLS, and names hosts as it likes. */
   readonly tlsAhead: boolean;
   readonly tokens: readonly OperatorToken[];
-  readonly readiness: () => Readiness;
-  /** The text of a Prometheus scrape. */
-  readonly metrics: () => Promise<string>;
-  /** The public log keys as a JWKS. */
-  readonly keys: () => { readonly keys: readonly Record<string, unknown>[] };
   /** Told of errors nobody foresaw. */
   readonly unexpected: (error: unknown) => void;
 }
 
-/** The operators' port. */
-export interface Operators {
-  /** Resolves with the port's base URL; rejects when the address cannot be had. */
-  listen(): Promise<string>;
-  close(): Promise<void>;
-}
-
 /** Builds the server; nothing listens before `listen`. */
-export function createOperators(options: OperatorsOptions): Operators {
-  const listener: RequestListener = (request, response) => {
+export function createOperators(options: OperatorsOptions): Listener {
+  return openListener(options, (request, response) => {
     answer(options, request, response).catch((error: unknown) => fail(options, response, error));
-  };
-  const limits = {
-    maxHeaderSize: 16 * 1024,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-  };
-  const server = options.tls
-    ? createTlsServer({ ...limits, cert: options.tls.cert, key: options.tls.key, minVersion: 'TLSv1.2' }, listener)
-    : createServer(limits, listener);
-  return { listen: () => listen(server, options), close: () => close(server) };
+  });
 }
 
 async function answer(options: OperatorsOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -94,31 +56,6 @@ async function answerAuthorised(
   return isProblem(result) ? sendProblem(response, result) : sendJson(response, 200, result.value);
 }
 
-type Page = (options: OperatorsOptions, response: ServerResponse) => void | Promise<void>;
-
-const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
-  ['/healthz', (_options, response) => sendJson(response, 200, { status: 'alive' })],
-  ['/readyz', sendReadiness],
-  ['/keys', (options, response) => sendJson(response, 200, options.keys(), 'application/jwk-set+json')],
-  ['/metrics', async (options, response) => sendText(response, await options.metrics(), METRICS_TYPE)],
-]);
-
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
-function sendReadiness(options: OperatorsOptions, response: ServerResponse): void {
-  const { draining, ledger, policy, store, development } = options.readiness();
-  const ready = !draining && ledger && policy;
-  const word = (good: boolean): string => (good ? 'ok' : 'unavailable');
-  sendJson(response, ready ? 200 : 503, {
-    ready,
-    gateway: draining ? 'draining' : 'serving',
-    ledger: word(ledger),
-    policy: word(policy),
-    store: word(store),
-    ...(development ? { development } : {}),
-  });
-}
-
 function fail(options: OperatorsOptions, response: ServerResponse, error: unknown): void {
   const known = faultProblem(error);
   if (!known) options.unexpected(error);
@@ -149,27 +86,4 @@ function decodePath(path: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function listen(server: Server, { listen, tls }: OperatorsOptions): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: listen.host, port: listen.port }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const bound: AddressInfo | string | null = server.address();
-  const port = typeof bound === 'object' && bound !== null ? bound.port : listen.port;
-  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
-  return `${tls ? 'https' : 'http'}://${host}:${port}`;
-}
-
-async function close(server: Server): Promise<void> {
-  if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS);
-  await closed;
-  clearTimeout(deadline);
 }

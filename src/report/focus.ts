@@ -10,7 +10,18 @@ export const FOCUS_VERSION = '1.2';
 /** Prefix of the tags that are not labels of the agent. */
 const TAG_PREFIX = 'purser/';
 
-const KEYS = ['day', 'wallet', 'agent', 'owner', 'team', 'service', 'provider', 'payee', 'asset', 'entitlement'] as const;
+const KEYS = [
+  'day',
+  'wallet',
+  'agent',
+  'owner',
+  'team',
+  'service',
+  'provider',
+  'payee',
+  'asset',
+  'entitlement',
+] as const;
 
 /** What one line of the data set stands for: an agent's purchases of one day from one payee, by one wallet. */
 export const FOCUS_DIMENSIONS: readonly Dimension[] = [

@@ -80,15 +80,10 @@ export class Spend {
   /** Throws ReportRefused when there are too many groups or two currencies, TypeError for what is no receipt. */
   take(receipt: ReadReceipt): void {
     this.#logs.add(receipt.log);
-    switch (receipt.kind) {
-      case 'intended':
-        return this.#intended(receipt);
-      case 'settled':
-      case 'voided':
-        return this.#ended(receipt);
-      case 'resolved':
-        return this.#resolved(receipt.whole());
-    }
+    const { kind } = receipt;
+    if (kind === 'intended') this.#intended(receipt);
+    if (kind === 'settled' || kind === 'voided') this.#ended(receipt, kind);
+    if (kind === 'resolved') this.#resolved(receipt.whole());
   }
 
   /** What came of all receipts. */
@@ -130,12 +125,12 @@ export class Spend {
     this.#open.set(hold.id, { group, amount: readAmount(hold.amount), fee: readAmount(hold.fee), development });
   }
 
-  #ended(receipt: ReadReceipt): void {
+  #ended(receipt: ReadReceipt, kind: 'settled' | 'voided'): void {
     const hold = receipt.hold();
     if (!hold) throw new TypeError('an outcome names no hold');
     const open = this.#open.get(hold.id);
     if (!open) return;
-    if (receipt.kind === 'settled') settle(open, readAmount(hold.amount), readAmount(hold.fee));
+    if (kind === 'settled') settle(open, readAmount(hold.amount), readAmount(hold.fee));
     this.#open.delete(hold.id);
   }
 

@@ -26,6 +26,9 @@ const CONNECTIONS_PER_SERVICE = 1_024;
 /** Silence between two parts of an answer's body; an event stream that is quiet for longer is cut. */
 const BODY_SILENCE_MS = 300_000;
 
+/** An idle connection is let go this long before the service would close it: a proof sent into a closing one is lost. */
+const KEEP_ALIVE_MARGIN_MS = 2_000;
+
 /** An address that the guard does not let through; `code` is stable. */
 class AddressForbidden extends Error {
   readonly code = 'ADDRESS_FORBIDDEN';
@@ -77,6 +80,7 @@ export function openPool(route: Route, maxHeaderBytes: number): Pool {
     pipelining: 1,
     maxHeaderSize: maxHeaderBytes,
     bodyTimeout: BODY_SILENCE_MS,
+    keepAliveTimeoutThreshold: KEEP_ALIVE_MARGIN_MS,
     allowH2: false,
   });
 }

@@ -138,8 +138,9 @@ describe.skipIf(!redisAvailable)('a cluster of three', () => {
     await joining.call('CLUSTER', 'MEET', '127.0.0.1', `${nodes[0]?.port}`, `${bus}`);
     await eventually(async () => expect(await joining.call('CLUSTER', 'REPLICATE', id)).toBe('OK'));
     await eventually(async () => expect(await joining.info('replication')).toContain('master_link_status:up'));
-    await eventually(async () => exposed(alone));
-    for (let n = 0; n < 20; n += 1) await exposed(alone);
+    const lines = [lineOf({ budget: 'roomy', limitMicros: 1_000_000_000n })];
+    await eventually(async () => exposed(alone, { lines }));
+    for (let n = 0; n < 20; n += 1) await exposed(alone, { lines });
     await alone.shutdown();
     for (const client of [joining, admin]) client.disconnect();
     await replica.stop();

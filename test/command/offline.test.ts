@@ -28,7 +28,7 @@ function stateConfig(): Config {
 
 async function openState(config: Config) {
   const store = await openStore(config, CLOCK, RANDOM);
-  return { ...store, budgetTerms: () => [BUDGET], knows: () => true };
+  return { ...store, budgetTerms: () => [BUDGET], explain: async (question: object) => question, knows: () => true };
 }
 
 /** Nobody listens on port 1 of loopback. */

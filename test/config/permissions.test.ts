@@ -1,4 +1,4 @@
-// Files that money depends on and others could read or change are refused or closed.
+// Files that money depends on and others could read or change are refused.
 
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
@@ -20,11 +20,17 @@ function load(prepare: (folder: string) => void) {
   return { folder, ...loadConfig(join(folder, 'c.yaml'), { env: {}, secrets: 'read' }) };
 }
 
-test('CONF-15 a secret of ours that others could read is closed, and it is said', () => {
+test('CONF-15 a secret that others could read is refused with the fix, and left as it is', () => {
   const { folder, config, problems } = load((folder) => chmodSync(join(folder, 'key.pem'), 0o644));
+  expect(config).toBeUndefined();
+  expect(problems[0]).toMatchObject({ severity: 'error', path: 'wallets[0].key', line: 3 });
+  expect(problems[0]?.message).toContain('chmod 600');
+  expect(statSync(join(folder, 'key.pem')).mode & 0o777).toBe(0o644);
+});
+
+test('CONF-15 a secret that our own group can read is accepted, as mounts have it', () => {
+  const { config } = load((folder) => chmodSync(join(folder, 'key.pem'), 0o440));
   expect(config).toBeDefined();
-  expect(problems[0]).toMatchObject({ severity: 'warning', path: 'wallets[0].key', line: 3 });
-  expect(statSync(join(folder, 'key.pem')).mode & 0o777).toBe(0o600);
 });
 
 test.runIf(asRoot)('CONF-15 a secret of somebody else that others can read is refused', () => {

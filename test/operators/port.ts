@@ -14,7 +14,8 @@ import type { Ledger } from '../../src/ledger/ledger.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import type { OperatorToken } from '../../src/operators/guard.ts';
 import { createOrders } from '../../src/operators/orders.ts';
-import { createOperators, type OperatorsOptions, type Readiness } from '../../src/operators/server.ts';
+import type { Readiness } from '../../src/operators/pages.ts';
+import { createOperators, type OperatorsOptions } from '../../src/operators/server.ts';
 
 export const WRITER = 'writer-secret-0123456789';
 export const READER = 'reader-secret-0123456789';

@@ -1,0 +1,59 @@
+// Steps that are still owed to the store for holds: a release whose hold had no known result, an agent's leaving that
+// could not be marked. Each is tried until the store has done it; should this process end first, leases and recovery
+// are the backstop.
+
+const RETRY_MS = 100;
+
+/** A queue of one kind of step, which must do nothing when it is done twice. */
+export class LateSteps {
+  readonly #owed = new Set<string>();
+  readonly #step: (hold: string) => Promise<void>;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /** `step` throws when the store does not answer. */
+  constructor(step: (hold: string) => Promise<void>) {
+    this.#step = step;
+  }
+
+  /** How many steps are owed. */
+  get size(): number {
+    return this.#owed.size;
+  }
+
+  /** Does the step soon, and again until it worked. */
+  add(hold: string): void {
+    this.#owed.add(hold);
+    this.#schedule();
+  }
+
+  /** Tries each that is owed once. Never throws. */
+  async tryAll(): Promise<void> {
+    for (const hold of this.#owed) {
+      try {
+        await this.#step(hold);
+        this.#owed.delete(hold);
+      } catch {
+        // Still owed. The others are tried all the same: one that the store cannot read must not keep them back.
+      }
+    }
+  }
+
+  /** Tries no more. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(): void {
+    if (this.#stopped || this.#timer || this.#owed.size === 0) return;
+    this.#timer = setTimeout(() => void this.#work(), RETRY_MS);
+    this.#timer.unref();
+  }
+
+  async #work(): Promise<void> {
+    await this.tryAll();
+    this.#timer = undefined;
+    this.#schedule();
+  }
+}

@@ -1,0 +1,154 @@
+// `purser report`: what was spent, for charge-back. It only reads: the log of this configuration, also while the gateway
+// runs, or exports. What it prints is whole or nothing: a log that does not hold is answered with exit code 1.
+import { readLogKey } from '../ledger/key-files.ts';
+import { DIMENSION_NAMES, type Dimension, dimension } from '../report/dimensions.ts';
+import { FOCUS_DIMENSIONS } from '../report/focus.ts';
+import type { Period } from '../report/period.ts';
+import { Spend } from '../report/spend.ts';
+import { nearest } from '../yaml/words.ts';
+import type { Io } from './io.ts';
+import { readConfig } from './read-config.ts';
+import { type Answer, printCsv, printFocus, printJson, printTable } from './report-output.ts';
+import { AccountingDays, PeriodWrong, type WrittenPeriod } from './report-period.ts';
+import { type LogRead, readExports, readKeySets, readLive, Unusable } from './report-source.ts';
+import { visible } from './table.ts';
+
+/** As written on the command line. */
+export interface ReportOptions extends WrittenPeriod {
+  readonly config: string;
+  /** Names with commas between; `team,service` unless told. */
+  readonly by?: string;
+  /** Export files instead of the live log. */
+  readonly from?: readonly string[];
+  /** JWKS files with the keys of the exports' logs; this configuration's own key unless told. */
+  readonly keys?: readonly string[];
+  /** Instead of `accounting.timeZone`. */
+  readonly timeZone?: string;
+  readonly csv?: boolean;
+  readonly json?: boolean;
+  readonly focus?: boolean;
+  readonly chart?: boolean;
+}
+
+/** A mistake on the command line: exit code 2. */
+class Usage extends Error {}
+
+const BY_DEFAULT = 'team,service';
+const MOST_DIMENSIONS = 8;
+
+/** Prints the report; exit code 1 when the log does not hold, 2 for what was asked wrongly. */
+export async function report(options: ReportOptions, io: Io, nowMs = Date.now()): Promise<number> {
+  try {
+    const dimensions = options.focus ? focusDimensions(options) : readDimensions(options.by ?? BY_DEFAULT);
+    checkFormats(options);
+    const place = placeOf(options, io);
+    if (!place) return 1;
+    const days = new AccountingDays(place.timeZone);
+    const period = days.read(options);
+    const spend = new Spend(dimensions, period, days);
+    const logs = await read(options, place, nowMs, spend);
+    const { currency, ...made } = spend.result();
+    const answer: Answer = { ...made, currency: currency ?? place.currency, dimensions, period, days, logs, notes: [] };
+    print({ ...answer, notes: notesOf(answer) }, options, io);
+    return 0;
+  } catch (error) {
+    const lines = (error instanceof Error ? error.message : 'failed').split('\n');
+    io.err(`purser report: ${lines.map(visible).join('\n')}\n`);
+    return error instanceof Usage || error instanceof PeriodWrong || error instanceof Unusable ? 2 : 1;
+  }
+}
+
+interface Place {
+  readonly timeZone: string;
+  readonly currency: string | null;
+  /** Null when the configuration was not needed. */
+  readonly stateDir: string | null;
+}
+
+/** Exports with their keys and a time zone need no configuration; everything else is in it. */
+function placeOf(options: ReportOptions, io: Io): Place | undefined {
+  const { from, keys, timeZone } = options;
+  if (keys && !from) throw new Usage('--keys belongs to exports: name them with --from, or leave out --keys');
+  if (from && keys && timeZone !== undefined) return { timeZone, currency: null, stateDir: null };
+  const config = readConfig(options.config, io, 'skip');
+  if (!config) return undefined;
+  const { accounting, state } = config;
+  return { timeZone: timeZone ?? accounting.timeZone, currency: accounting.currency, stateDir: state.dir };
+}
+
+async function read(options: ReportOptions, place: Place, nowMs: number, spend: Spend): Promise<readonly LogRead[]> {
+  const take = (receipt: Parameters<Spend['take']>[0]) => spend.take(receipt);
+  if (options.from) {
+    const keys = options.keys ? readKeySets(options.keys) : ownKey(place);
+    return readExports(options.from, keys, take);
+  }
+  if (place.stateDir === null) throw new Usage('there is no log to read');
+  return [await readLive(place.stateDir, nowMs, take)];
+}
+
+function ownKey({ stateDir }: Place): { keys: unknown[] } {
+  try {
+    if (stateDir !== null) return { keys: [readLogKey(stateDir, undefined).jwk] };
+  } catch {
+    // Answered below: without a key of its own this place cannot check an export by itself.
+  }
+  throw new Usage('--from needs --keys FILE here: what GET /keys of the gateway that sealed the receipts answers');
+}
+
+function readDimensions(by: string): Dimension[] {
+  const names = by.split(',').map((name) => name.trim());
+  const found = names.map((name) => {
+    const known = dimension(name);
+    if (known) return known;
+    const near = nearest(name, DIMENSION_NAMES);
+    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    throw new Usage(`--by ${name || '""'} is not known${hint} Choose among ${DIMENSION_NAMES.join(', ')}`);
+  });
+  if (new Set(names).size < names.length) throw new Usage(`--by ${by} names something twice`);
+  if (names.length > MOST_DIMENSIONS) throw new Usage(`--by takes at most ${MOST_DIMENSIONS} names`);
+  return found;
+}
+
+function focusDimensions({ by }: ReportOptions): readonly Dimension[] {
+  if (by !== undefined) throw new Usage('--focus has its own columns: leave out --by, or take --csv');
+  return FOCUS_DIMENSIONS;
+}
+
+function checkFormats({ csv, json, focus, chart }: ReportOptions): void {
+  const chosen = [csv && '--csv', json && '--json', focus && '--focus', chart && '--chart'].filter(Boolean);
+  if (chosen.length > 1) throw new Usage(`choose one of ${chosen.join(' and ')}`);
+}
+
+/** What somebody who adds these numbers up should know of them. */
+function notesOf({ period, development, missingLogs, logs, total }: Answer): string[] {
+  const notes: string[] = [];
+  const { uncertainPayments } = total;
+  if (uncertainPayments > 0n) {
+    notes.push(
+      `${uncertainPayments} payments are uncertain: "purser holds list" shows them; each may still go either way`,
+    );
+  }
+  if (development > 0) notes.push(`${development} payments were made in a development set-up: that may be play money`);
+  for (const log of missingLogs) {
+    notes.push(`holds of log ${log} were resolved here, but its receipts were not read: name its export too (--from)`);
+  }
+  return [...notes, ...logs.flatMap((log) => gaps(log, period))];
+}
+
+function gaps({ log, first, begins, readAt }: LogRead, { sinceMs, untilMs }: Period): string[] {
+  const notes: string[] = [];
+  const missesBegin = first > 1 && begins !== null && (sinceMs === undefined || Date.parse(begins) > sinceMs);
+  if (missesBegin)
+    notes.push(`the export of log ${log} begins at seq ${first}, ${begins}: what came before is missing`);
+  if (untilMs !== undefined && Date.parse(readAt) < untilMs) {
+    notes.push(`log ${log} was read as of ${readAt}, before the end of this time: the numbers are those so far`);
+  }
+  return notes;
+}
+
+function print(answer: Answer, options: ReportOptions, io: Io): void {
+  if (options.json) printJson(answer, io);
+  else if (options.csv) printCsv(answer, io);
+  else if (options.focus) printFocus(answer, io);
+  else printTable(answer, options.chart === true, io);
+}
