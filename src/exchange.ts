@@ -14,13 +14,15 @@ import { exposeOrder, payAndAnswer, sealIntended } from './exchange/payment.ts';
 import type { Payment } from './exchange/payment-entry.ts';
 import { fingerprintOf, type Order, readOrder } from './exchange/purchase.ts';
 import { RefusalMeter } from './exchange/refusal-meter.ts';
-import { answerRefusal, faultRefusal, type Judged } from './exchange/refusing.ts';
+import { answerRefusal, answerUnsealed, faultRefusal, type Judged } from './exchange/refusing.ts';
 import { answerRepeat, MISMATCH } from './exchange/repeat.ts';
 import { holdRefusal, lineChecks } from './exchange/store-answer.ts';
+import { isUpgrading, openTunnel, TOO_MANY, Tunnels, type UpgradingVisit } from './exchange/upgrading.ts';
 import { bodyEnd, ExchangeIds, openVisit, subjectOf, type Visit } from './exchange/visit.ts';
 import { findAgentPayment, findToken } from './identity/find-token.ts';
 import { headerValues, readAgentAsks } from './inbound/agent-request.ts';
 import { readTarget } from './inbound/target.ts';
+import type { Upgrade } from './inbound/upgrade.ts';
 import { type Admitted, admit, type Rejection } from './policy/decide.ts';
 import type { Answer } from './upstream/answer.ts';
 
@@ -33,6 +35,7 @@ export class Exchange {
   readonly #meter: RefusalMeter;
   readonly #finisher: Finisher;
   readonly #ids: ExchangeIds;
+  readonly #tunnels: Tunnels;
   readonly #summaries: NodeJS.Timeout;
   #active = 0;
 
@@ -41,13 +44,19 @@ export class Exchange {
     this.#meter = new RefusalMeter(parts.clock, parts.limits.refusals);
     this.#finisher = new Finisher(parts);
     this.#ids = new ExchangeIds(parts.ledger.log, parts.random);
+    this.#tunnels = new Tunnels(parts);
     this.#summaries = setInterval(() => void this.#sealSummaries('over'), SUMMARIES_EVERY_MS);
     this.#summaries.unref();
   }
 
-  /** Handles one request to its end. Never throws. `awaitsContinue`: the agent sends its body only after a 100. */
-  async handle(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): Promise<void> {
-    const visit = openVisit(this.#parts, this.#ids.next(), request, response, awaitsContinue);
+  /** Handles one request, or tunnel, to its end. Never throws. `awaitsContinue`: its body comes only after a 100. */
+  async handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    awaitsContinue: boolean,
+    upgrade: Upgrade | null = null,
+  ): Promise<void> {
+    const visit = openVisit(this.#parts, this.#ids.next(), request, response, awaitsContinue, upgrade);
     this.#active += 1;
     try {
       await this.#tell(visit);
@@ -64,9 +73,15 @@ export class Exchange {
     return this.#active + this.#finisher.pending;
   }
 
-  /** Seals what is left to seal. */
+  /** Is an outcome of this hold known, but not yet written? */
+  unwritten(hold: string): boolean {
+    return this.#finisher.waitsFor(hold);
+  }
+
+  /** Ends the tunnels and seals what is left to seal. */
   async close(): Promise<void> {
     clearInterval(this.#summaries);
+    await this.#tunnels.close();
     await this.#sealSummaries('all');
     await this.#finisher.close();
   }
@@ -130,10 +145,24 @@ export class Exchange {
   /** Forwards, unless its key already stands for a purchase; a 402 becomes a purchase. */
   async #forward(visit: LocatedVisit, admitted: Admitted): Promise<void> {
     if (visit.asks?.idempotencyKey && (await this.#repeatsByKey(visit))) return;
+    if (isUpgrading(visit)) return this.#upgrade(visit, admitted);
     const answer = await forwardFirst(this.#parts, visit);
     if (isRefusal(answer)) return this.#noUnlessLeft(visit, answer);
     if (answer.status === 402) return this.#buy(visit, admitted, answer);
     return this.#relay(visit, answer);
+  }
+
+  /** Another protocol: a tunnel that lives while its agent may, or an answer like any other. Nothing is paid for it. */
+  async #upgrade(visit: UpgradingVisit, admitted: Admitted): Promise<void> {
+    if (!this.#tunnels.room(admitted)) return answerUnsealed(this.#parts, visit, TOO_MANY, null);
+    const opened = await openTunnel(this.#parts, visit);
+    if (isRefusal(opened)) return this.#noUnlessLeft(visit, opened);
+    if ('status' in opened) return this.#relay(visit, opened);
+    visit.outcome = 'relayed';
+    // A drain does not wait for tunnels: it ends them.
+    this.#active -= 1;
+    await this.#tunnels.keep(opened, visit, admitted);
+    this.#active += 1;
   }
 
   async #relay(visit: LocatedVisit, answer: Answer): Promise<void> {
@@ -228,7 +257,7 @@ export class Exchange {
       method: visit.request.method ?? '',
       service: visit.service?.id ?? null,
       agent: visit.agent?.id ?? null,
-      status: visit.response.headersSent ? visit.response.statusCode : 0,
+      status: visit.response.headersSent ? visit.response.statusCode : visit.switched ? 101 : 0,
       code: visit.code,
       outcome: visit.gone.aborted && visit.outcome !== 'paid' ? 'cut' : visit.outcome,
       ms: this.#parts.clock.monotonic() - visit.startedAt,

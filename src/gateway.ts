@@ -80,7 +80,15 @@ async function assemble(
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
   const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
   const inbound = createInbound({ ...config.listen.agents, tls, handle });
-  const shown = await operatorsOptions({ ...operated, metrics, tls, clock: CLOCK, log, wallets: parts.wallets });
+  const shown = await operatorsOptions({
+    ...operated,
+    metrics,
+    tls,
+    clock: CLOCK,
+    log,
+    wallets: parts.wallets,
+    unwritten: (hold) => exchange.unwritten(hold),
+  });
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
   const probes = place ? createProbes({ ...shown, listen: place }) : null;
@@ -91,7 +99,7 @@ async function assemble(
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     inbound.drain();
-    await drained(exchange, config.limits.drainMs);
+    await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
     await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
     metrics.close();
     log.flush();
@@ -167,9 +175,9 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
 }
 
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
-async function drained(exchange: Exchange, withinMs: number): Promise<void> {
+async function drained(left: () => number, withinMs: number): Promise<void> {
   const until = CLOCK.monotonic() + withinMs;
-  while (exchange.underWay() > 0 && CLOCK.monotonic() < until) await sleep(DRAIN_LOOK_MS);
+  while (left() > 0 && CLOCK.monotonic() < until) await sleep(DRAIN_LOOK_MS);
 }
 
 interface Running {

@@ -11,7 +11,7 @@ const LINE_CHARACTERS = 120;
 
 /** Rooms that every other may use, and places that put rooms together. */
 const BASE = ['domain', 'yaml'];
-const COMPOSING = ['.', 'exchange', 'gateway', 'command'];
+const COMPOSING = ['.', 'exchange', 'gateway', 'command', 'explain'];
 
 function files(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {

@@ -5,12 +5,17 @@ import type { Io } from './io.ts';
 import { type GatewayPlace, type OperatorClient, OrderFailed, openOperatorClient } from './operator-client.ts';
 import { readConfig } from './read-config.ts';
 import { visible } from './table.ts';
+import { readTokenFile } from './token-file.ts';
 
 /** What every operator's command takes. */
 export interface OrderOptions {
   /** The configuration file. */
   readonly config: string;
   readonly json: boolean;
+  /** The gateway to ask instead of the configuration's. */
+  readonly gateway?: string;
+  /** Where the operator token lies. */
+  readonly tokenFile?: string;
 }
 
 /** Runs a command's work with the running gateway, or on the state when none runs; resolves with the exit code. */
@@ -19,11 +24,10 @@ export async function asOperator(
   io: Io,
   work: (operator: OperatorClient) => Promise<number>,
 ): Promise<number> {
-  const config = readConfig(options.config, io, 'skip');
-  const place = config && placeOf(config, options, io);
-  if (!place) return 1;
   let operator: OperatorClient | undefined;
   try {
+    const place = options.gateway === undefined ? ownPlace(options, io) : elsewhere(options.gateway, options, io);
+    if (!place) return 1;
     operator = await openOperatorClient(place, () => openState(options, io));
     return await work(operator);
   } catch (error) {
@@ -35,15 +39,32 @@ export async function asOperator(
   }
 }
 
-/** Only with TLS is the configuration read a second time, with its secrets: the certificate is among them. */
+function ownPlace(options: OrderOptions, io: Io): GatewayPlace | undefined {
+  const config = readConfig(options.config, io, 'skip');
+  return config && placeOf(config, options, io);
+}
+
+/** The token of this state folder is never shown to another gateway. */
+function elsewhere(url: string, options: OrderOptions, io: Io): GatewayPlace {
+  return { url, token: tokenOf(options, io) };
+}
+
+function tokenOf({ tokenFile }: OrderOptions, io: Io): string | undefined {
+  return tokenFile === undefined ? io.env.PURSER_OPERATOR_TOKEN : readTokenFile(tokenFile);
+}
+
+/**
+ * Where to ask. Only with TLS is the configuration read a second time, with its secrets: the certificate is among them.
+ */
 export function placeOf(config: Config, options: OrderOptions, io: Io): GatewayPlace | undefined {
+  if (options.gateway !== undefined) return elsewhere(options.gateway, options, io);
   const full = config.listen.tls ? readConfig(options.config, io, 'read') : config;
   return (
     full && {
       ...full.listen.operators,
       stateDir: full.state.dir,
       cert: full.listen.tls?.cert ?? null,
-      token: io.env.PURSER_OPERATOR_TOKEN,
+      token: tokenOf(options, io),
     }
   );
 }

@@ -6,13 +6,24 @@ import { DEVELOPMENT_ISSUER } from '../identity/development-issuer.ts';
 import { loadPolicies, type PolicyContext } from '../policy/load.ts';
 import type { PolicySet } from '../policy/set.ts';
 import { hasErrors, type Problem, showProblem } from '../yaml/problem.ts';
+import { githubAnnotations, gitlabReport } from './annotations.ts';
 import type { Io } from './io.ts';
 
 /** The flags of the command. */
 export interface CheckOptions {
   readonly config: string;
+  /** The same as the format `json`. */
   readonly json: boolean;
+  /** Default: text; in a job of GitHub Actions, github. */
+  readonly format?: 'text' | 'json' | 'github' | 'gitlab';
   readonly withoutSecrets: boolean;
+}
+
+/** What was found. */
+interface Findings {
+  readonly ok: boolean;
+  readonly problems: readonly Problem[];
+  readonly set: PolicySet | undefined;
 }
 
 /** Prints the problems; 1 when any is an error, else 0. */
@@ -21,9 +32,20 @@ export async function check(options: CheckOptions, io: Io): Promise<number> {
   const { outline, problems } = loadConfig(options.config, { env: io.env, secrets });
   const policies = outline?.policies.length ? loadPolicies(outline.policies, contextOf(outline)) : undefined;
   const all = [...problems, ...(policies?.problems ?? [])];
-  const ok = !hasErrors(all);
-  io.out(options.json ? asJson(ok, all, policies?.set) : asText(options, all, policies?.set));
-  return ok ? 0 : 1;
+  const findings = { ok: !hasErrors(all), problems: all, set: policies?.set };
+  io.out(shown(findings, options, io));
+  return findings.ok ? 0 : 1;
+}
+
+function shown(findings: Findings, options: CheckOptions, io: Io): string {
+  const { problems } = findings;
+  const usual = io.env.GITHUB_ACTIONS === 'true' ? 'github' : 'text';
+  const format = options.json ? 'json' : (options.format ?? usual);
+  if (format === 'json') return asJson(findings);
+  if (format === 'gitlab') return gitlabReport(problems, io.env.CI_PROJECT_DIR || '.');
+  const lines = problems.map((problem) => `${showProblem(problem)}\n`).join('');
+  const marked = format === 'github' ? githubAnnotations(problems, io.env.GITHUB_WORKSPACE || '.') : lines;
+  return marked + summary(options, findings);
 }
 
 function contextOf(outline: Outline): PolicyContext {
@@ -40,24 +62,21 @@ function contextOf(outline: Outline): PolicyContext {
 const NOT_COMPARED =
   'Not compared with the budget store: whether each budget has the window and per it recorded; serve does.';
 
-function asJson(ok: boolean, problems: readonly Problem[], set: PolicySet | undefined): string {
+function asJson({ ok, problems, set }: Findings): string {
   return `${JSON.stringify({ ok, policy: set?.version ?? null, problems, notCompared: ['budget store'] }, null, 2)}\n`;
 }
 
-function asText(options: CheckOptions, problems: readonly Problem[], set: PolicySet | undefined): string {
-  const lines = problems.map(showProblem);
+function summary(options: CheckOptions, { problems, set }: Findings): string {
   const errors = problems.filter(({ severity }) => severity === 'error').length;
-  const warnings = problems.length - errors;
-  const found = `${count(errors, 'error')}, ${count(warnings, 'warning')}`;
-  if (errors > 0 || !set) return `${[...lines, `${options.config}: ${found}`].join('\n')}\n`;
+  const found = `${count(errors, 'error')}, ${count(problems.length - errors, 'warning')}`;
+  if (errors > 0 || !set) return `${options.config}: ${found}\n`;
   const size = [
     count(set.agents.length, 'agent'),
     count(set.entitlements.length, 'entitlement'),
     count(set.budgets.size, 'budget'),
   ].join(', ');
   const unread = options.withoutSecrets ? ' No secret was opened.' : '';
-  const summary = `${options.config} is valid (${found}): ${size}; policy ${set.version}.${unread}`;
-  return `${[...lines, summary, NOT_COMPARED].join('\n')}\n`;
+  return `${options.config} is valid (${found}): ${size}; policy ${set.version}.${unread}\n${NOT_COMPARED}\n`;
 }
 
 function count(number: number, what: string): string {

@@ -3,9 +3,11 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Stop } from '../domain/hold.ts';
 import { readInstant } from '../domain/rfc3339.ts';
+import { gatewayUrl } from './gateway-url.ts';
 import type { Io } from './io.ts';
 import type { ExportOptions, ListOptions, ReceiptsOptions, VerifyCommandOptions } from './receipts.ts';
 import type { ReportOptions } from './report.ts';
+import { REPORT_HELP } from './report-help.ts';
 
 /** The version of this release. */
 const VERSION = '0.1.0';
@@ -57,9 +59,12 @@ function addRunning(program: Command, io: Io, done: Done): void {
     .action(async (options: { once: boolean }) => done(await (await import('./demo.ts')).demo(options, io)));
   configured(program.command('check').description('validate configuration and policies, all problems at once'))
     .option('--json', 'print JSON', false)
+    .addOption(new Option('--format <form>', 'how problems are shown; github in its jobs').choices(CHECK_FORMATS))
     .option('--without-secrets', 'judge references to secrets by their form, open none', false)
     .action(async (options: CheckFlags) => done(await (await import('./check.ts')).check(options, io)));
-  configured(program.command('token').description('issue a token of the development issuer, or make an operator’s'))
+  asked(
+    program.command('token').description('issue a token of the development issuer, check one, or make an operator’s'),
+  )
     .option('--agent <id>', 'whose token: the subject it names')
     .option('--task <task>', 'the task it belongs to')
     .option('--ttl <duration>', 'how long it is good for, 15m unless told')
@@ -70,9 +75,12 @@ function addRunning(program: Command, io: Io, done: Done): void {
     );
 }
 
+const CHECK_FORMATS = ['text', 'json', 'github', 'gitlab'] as const;
+
 interface CheckFlags {
   config: string;
   json: boolean;
+  format?: (typeof CHECK_FORMATS)[number];
   withoutSecrets: boolean;
 }
 
@@ -83,6 +91,7 @@ interface TokenFlags {
   ttl?: string;
   operator?: string;
   check?: string;
+  json: boolean;
 }
 
 function addReceipts(program: Command, io: Io, done: Done): void {
@@ -135,6 +144,7 @@ function addReport(program: Command, io: Io, done: Done): void {
     .option('--csv', 'print CSV')
     .option('--focus', 'print CSV in the columns of FinOps FOCUS 1.2')
     .option('--chart', 'draw a bar for each group below the table')
+    .addHelpText('after', REPORT_HELP)
     .action(async (options: ReportOptions) => done(await (await import('./report.ts')).report(options, io)));
 }
 
@@ -215,6 +225,8 @@ function addStops(program: Command, io: Io, done: Done): void {
 interface OrderFlags {
   config: string;
   json: boolean;
+  gateway?: string;
+  tokenFile?: string;
 }
 
 interface ResolveFlags extends OrderFlags {
@@ -237,7 +249,9 @@ const configured = (command: Command): Command => command.option('--config <file
 const asked = (command: Command): Command => configured(command).option('--json', 'print JSON', false);
 
 const ordered = (command: Command): Command =>
-  asked(command).addOption(later('--gateway <url>')).addOption(later('--token-file <path>'));
+  asked(command)
+    .option('--gateway <url>', 'the operators’ port of a gateway; that of the configuration unless told', gatewayUrl)
+    .option('--token-file <path>', 'a file with an operator token; PURSER_OPERATOR_TOKEN unless told');
 
 const targeted = (command: Command): Command =>
   ordered(command)
@@ -246,21 +260,15 @@ const targeted = (command: Command): Command =>
     .option('--wallet <id>', 'a wallet')
     .option('--all', 'every payment');
 
-/** Options of the contract whose feature is not built say so, rather than "unknown". */
-const later = (flags: string): Option =>
-  new Option(flags).hideHelp().argParser(() => {
-    throw new InvalidArgumentError('Not in this version.');
-  });
-
 function targetOf(options: TargetFlags, command: Command): OrderFlags & { kind: Stop['kind']; id: string } {
-  const { config, json } = options;
+  const { agent: _agent, service: _service, wallet: _wallet, all: _all, because: _because, ...order } = options;
   const kinds = (['agent', 'service', 'wallet', 'all'] as const).filter((kind) => options[kind] !== undefined);
   const [kind] = kinds;
   if (kind === undefined || kinds.length > 1) {
     return command.error('error: name one of --agent ID, --service ID, --wallet ID and --all');
   }
   const id = options[kind];
-  return { config, json, kind, id: typeof id === 'string' ? id : '*' };
+  return { ...order, kind, id: typeof id === 'string' ? id : '*' };
 }
 
 function instant(text: string): number {

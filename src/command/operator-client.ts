@@ -43,14 +43,24 @@ export interface Outcome {
   readonly warning?: string | undefined;
 }
 
-/** Where the gateway of a configuration is found. */
-export interface GatewayPlace {
+/** Where a gateway is found. */
+export type GatewayPlace = OwnPlace | NamedPlace;
+
+/** A gateway that was named: it is asked, and nothing in its place. */
+interface NamedPlace {
+  /** Base URL without a slash at its end. */
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
+/** The gateway of a configuration. */
+export interface OwnPlace {
   readonly host: string;
   readonly port: number;
   readonly stateDir: string;
   /** The listener's own certificate (PEM), or null without TLS. */
   readonly cert: string | null;
-  /** From PURSER_OPERATOR_TOKEN. */
+  /** As the operator gave it. */
   readonly token: string | undefined;
 }
 
@@ -68,7 +78,7 @@ export async function openOperatorClient(
   try {
     return offlineClient(await openState());
   } catch (error) {
-    if (codeOf(error) !== 'state_locked') throw error;
+    if (codeOf(error) !== 'state_locked' || 'url' in place) throw error;
     throw new OrderFailed(
       `The state in ${place.stateDir} is in use by another process, but nothing answers at ${baseUrl(place)}. ` +
         'Is it a gateway with another listen.operators? Nothing was done.',
@@ -81,12 +91,13 @@ export async function runningGateway(place: GatewayPlace): Promise<OperatorClien
   const port = openPort(place);
   if (await port.answers()) return port.client;
   await port.client.close();
+  if ('url' in place) throw new OrderFailed(`Nothing listens at ${place.url}. Nothing was done.`);
   return undefined;
 }
 
 function offlineClient(state: OfflineState): OperatorClient {
   const clock: Clock = { now: Date.now, monotonic: () => performance.now() };
-  const orders = createOrders({ ...state, clock });
+  const orders = createOrders({ ...state, clock, unwritten: () => false });
   return {
     budgets: () => failing(readBudgets(state)),
     holds: async () => (await failing(state.budget.openHolds())).map(holdView),
@@ -129,7 +140,8 @@ interface Port {
 
 function openPort(place: GatewayPlace): Port {
   const url = baseUrl(place);
-  const dispatcher = new Agent({ connect: { timeout: CONNECT_WITHIN_MS, ...pinned(place.cert) } });
+  const trust = 'url' in place ? {} : pinned(place.cert);
+  const dispatcher = new Agent({ connect: { timeout: CONNECT_WITHIN_MS, ...trust } });
   const ask = async <Shape>(schema: z.ZodType<Shape>, method: Method, path: string, body?: unknown): Promise<Shape> => {
     const authorization = `Bearer ${await tokenOf(place)}`;
     const answer = await send({ dispatcher, url: `${url}/api/${path}`, method, authorization, body }).catch(() => {
@@ -227,6 +239,7 @@ function problemText({ status, value }: { status: number; value: unknown }): str
 
 async function tokenOf(place: GatewayPlace): Promise<string> {
   if (place.token) return place.token;
+  if ('url' in place) throw new OrderFailed('No operator token: set PURSER_OPERATOR_TOKEN, or name a --token-file.');
   const generated = await readOperatorToken(place.stateDir);
   if (generated !== undefined) return generated;
   throw new OrderFailed(
@@ -235,7 +248,9 @@ async function tokenOf(place: GatewayPlace): Promise<string> {
   );
 }
 
-function baseUrl({ host, port, cert }: GatewayPlace): string {
+function baseUrl(place: GatewayPlace): string {
+  if ('url' in place) return place.url;
+  const { host, port, cert } = place;
   const everywhere = new Map([
     ['0.0.0.0', '127.0.0.1'],
     ['::', '::1'],

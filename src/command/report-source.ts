@@ -37,7 +37,7 @@ export async function readLive(dir: string, nowMs: number, take: Take): Promise<
     const key = readLogKey(dir, reader.kid());
     const begins: string[] = [];
     let walk: ChainWalk | undefined;
-    for (const { bytes, hash } of reader.stored({ first: 0, last: head.seq })) {
+    for (const { bytes, hash } of reader.chain({ first: 0, last: head.seq })) {
       const bound = { text: bytes, bytes, hash };
       if (!walk) {
         walk = ChainWalk.from(bound);

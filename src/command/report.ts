@@ -1,5 +1,5 @@
-// `purser report`: what was spent, for charge-back. It only reads: the log of this configuration, also while the gateway
-// runs, or exports. What it prints is whole or nothing: a log that does not hold is answered with exit code 1.
+// `purser report`: what was spent, for charge-back. It only reads: the log of this configuration, also while the
+// gateway runs, or exports. What it prints is whole or nothing: of a log that does not hold it prints nothing, exit 1.
 import { readLogKey } from '../ledger/key-files.ts';
 import { DIMENSION_NAMES, type Dimension, dimension } from '../report/dimensions.ts';
 import { FOCUS_DIMENSIONS } from '../report/focus.ts';

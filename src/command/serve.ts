@@ -1,6 +1,7 @@
 // `purser serve`: runs the gateway until SIGTERM or SIGINT, then lets it finish what is under way. Standard output
 // belongs to the log; what is said to a person goes to standard error.
 import type { Config } from '../config/config.ts';
+import type { Gateway } from '../gateway.ts';
 import { openLog } from '../observe/log.ts';
 import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
@@ -12,18 +13,20 @@ export async function serve(options: { readonly config: string }, io: Io): Promi
   const { openGateway } = await import('../gateway.ts');
   const log = openLog({ fd: STANDARD_OUTPUT });
   const signalled = firstSignal();
-  const gateway = await openGateway(config, log);
-  const reload = () => void gateway.reload();
+  let gateway: Gateway | undefined;
+  // Before there is a gateway there is nothing to reload, but the signal must not end the process.
+  const reload = () => void gateway?.reload();
   process.on('SIGHUP', reload);
   try {
+    gateway = await openGateway(config, log);
     const urls = await gateway.listen();
     log.event('info', 'listening', { ...urls, development: config.identity.development });
     io.err(welcome(config, options.config, urls));
     log.event('info', 'draining', { signal: await signalled });
   } finally {
-    await gateway.close();
+    await gateway?.close();
     process.off('SIGHUP', reload);
-    log.event('info', 'stopped');
+    if (gateway) log.event('info', 'stopped');
     log.flush();
   }
   return 0;

@@ -23,7 +23,9 @@ export interface TokenOptions {
   readonly ttl?: string;
   /** The name of an operator. */
   readonly operator?: string;
+  /** The file of a token to look at; `-` is standard input. */
   readonly check?: string;
+  readonly json?: boolean;
 }
 
 const DEFAULT_TTL = '15m';
@@ -35,14 +37,23 @@ const NAME_RULE = '1 to 256 characters without control characters';
 export async function token(options: TokenOptions, io: Io): Promise<number> {
   const usage = misuse(options);
   if (usage !== undefined) return say(io, usage, 2);
+  if (options.check !== undefined) {
+    const { checkToken } = await import('./check-token.ts');
+    return checkToken({ config: options.configPath, file: options.check, json: options.json === true }, io);
+  }
   if (options.operator !== undefined) return operatorToken(options.operator, io);
   return agentToken(options.agent ?? '', options, io);
 }
 
 function misuse(options: TokenOptions): string | undefined {
   const { agent, task, ttl, operator, check } = options;
-  if (check !== undefined) return '--check: not in this version.';
-  if ((agent === undefined) === (operator === undefined)) return 'Name either --agent ID or --operator NAME.';
+  if (check !== undefined) {
+    const alone = [agent, operator, task, ttl].every((other) => other === undefined);
+    return alone ? undefined : '--check stands alone, without --agent, --operator, --task and --ttl.';
+  }
+  if ((agent === undefined) === (operator === undefined)) {
+    return 'Name one of --agent ID, --operator NAME and --check FILE.';
+  }
   if (operator !== undefined) {
     if (task !== undefined || ttl !== undefined) return '--task and --ttl belong to --agent, not to --operator.';
     return isName(operator) && operator.length <= MAX_OPERATOR_NAME_LENGTH

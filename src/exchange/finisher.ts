@@ -37,6 +37,11 @@ export class Finisher {
     return this.#waiting.length;
   }
 
+  /** Does an outcome of this hold wait? */
+  waitsFor(hold: string): boolean {
+    return this.#waiting.some(({ outcome }) => outcome.entry.hold?.id === hold);
+  }
+
   /** One last try, then no more. */
   async close(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
@@ -47,7 +52,10 @@ export class Finisher {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      while (this.#waiting[0] && (await this.#try(this.#waiting[0]))) this.#waiting.shift();
+      // All of them: one that the store or the log will never take must not keep the others back.
+      for (const task of [...this.#waiting]) {
+        if (await this.#try(task)) this.#waiting.splice(this.#waiting.indexOf(task), 1);
+      }
     } finally {
       this.#busy = false;
     }

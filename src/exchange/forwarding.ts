@@ -57,7 +57,10 @@ export function forwardPaid(
 }
 
 /** An answer's headers as the agent gets them. */
-export function headersForAgent(visit: LocatedVisit, answer: Answer): { headers: string[]; elsewhere: string | null } {
+export function headersForAgent(
+  visit: LocatedVisit,
+  answer: Pick<Answer, 'headers'>,
+): { headers: string[]; elsewhere: string | null } {
   return agentHeaders(answer.headers, {
     service: visit.service.id,
     origin: visit.service.origin,
@@ -88,8 +91,13 @@ function redirectRefusal(location: string): Refusal {
 
 function unpaidAnswer(visit: LocatedVisit, forwarded: Forwarded): Answer | Refusal {
   if (forwarded.kind === 'answered') return forwarded.answer;
+  return noAnswer(visit, forwarded.kind === 'switched' ? 'unreachable' : forwarded.why);
+}
+
+/** What an agent is told when nothing came back, before anything was paid. */
+export function noAnswer(visit: LocatedVisit, why: 'unreachable' | 'timeout'): Refusal {
   const name = visit.service.id;
-  return forwarded.kind !== 'switched' && forwarded.why === 'timeout'
+  return why === 'timeout'
     ? refuse('upstream_timeout', `The service ${name} did not answer in time; nothing was paid.`)
     : refuse('upstream_unreachable', `The service ${name} cannot be reached or broke off; nothing was paid.`);
 }
@@ -105,13 +113,15 @@ function replayed(parts: Parts, visit: LocatedVisit, authorization: string | nul
   };
 }
 
-const targetOf = (visit: LocatedVisit): string =>
+/** Path and query as they go upstream. */
+export const targetOf = (visit: LocatedVisit): string =>
   `${upstreamPath(visit.service, visit.target.path)}${visit.target.query}`;
 
-function headersOf(
+/** The request's headers as they go upstream. */
+export function headersOf(
   parts: Parts,
   visit: LocatedVisit,
-  own: { authorization: string | null; contentLength: number | null },
+  own: { authorization: string | null; contentLength: number | null; acceptPayment?: string },
 ): string[] {
   const key = visit.asks?.idempotencyKey ?? null;
   const trace = visit.asks?.trace ?? null;

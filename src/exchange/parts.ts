@@ -1,4 +1,5 @@
 // What the exchange is made of: the parts the gateway builds once and hands in, and the limits that bound them.
+import type { Agent as HttpAgent } from 'node:http';
 import type { Pool } from 'undici';
 import type { Budget } from '../budget/budget.ts';
 import type { Identity } from '../domain/agent.ts';
@@ -16,6 +17,8 @@ export interface Service {
   readonly id: string;
   readonly provider: string | null;
   readonly pool: Pool;
+  /** For upgrades: the same guard, and a connection for each. */
+  readonly agent: HttpAgent;
   /** Scheme, host and port; and host and port alone. */
   readonly origin: string;
   readonly host: string;

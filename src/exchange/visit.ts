@@ -7,6 +7,7 @@ import type { ReceiptEntry } from '../domain/receipt.ts';
 import { type AgentAsks, headerValues } from '../inbound/agent-request.ts';
 import { type BodyEnd, NO_BODY, ReplayBody } from '../inbound/replay-body.ts';
 import type { Target } from '../inbound/target.ts';
+import type { Upgrade } from '../inbound/upgrade.ts';
 import type { Parts, RequestEnd, Service } from './parts.ts';
 
 /** Everything an exchange has learned about its request. Filled in step by step, in the order of the story. */
@@ -16,6 +17,8 @@ export interface Visit {
   readonly response: ServerResponse;
   readonly body: ReplayBody | typeof NO_BODY;
   readonly startedAt: number;
+  /** The agent asks for another protocol on its connection. */
+  readonly upgrade: Upgrade | null;
   /** Whether the agent left before its answer was handed over. */
   readonly gone: Departure;
   /** The agent waits for `100 Continue` before it sends the body. */
@@ -29,6 +32,8 @@ export interface Visit {
   consumed: ReadonlySet<string>;
   /** The request carries an Authorization of the service's own. */
   serviceAuthorization: boolean;
+  /** The connection speaks another protocol now. */
+  switched: boolean;
   code: string | null;
   outcome: RequestEnd['outcome'];
 }
@@ -95,6 +100,7 @@ export function openVisit(
   request: IncomingMessage,
   response: ServerResponse,
   awaitsContinue: boolean,
+  upgrade: Upgrade | null = null,
 ): Visit {
   const gone = new Departure();
   response.on('close', () => {
@@ -106,6 +112,7 @@ export function openVisit(
     response,
     body: ReplayBody.present(request) ? new ReplayBody(request, parts.limits.replayBodyBytes) : NO_BODY,
     startedAt: parts.clock.monotonic(),
+    upgrade,
     gone,
     awaitsContinue,
     target: null,
@@ -115,6 +122,7 @@ export function openVisit(
     service: null,
     consumed: new Set(),
     serviceAuthorization: false,
+    switched: false,
     code: null,
     outcome: 'cut',
   };

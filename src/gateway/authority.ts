@@ -69,7 +69,7 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
     successful = true;
     problems = [];
     parts.log.event('info', 'policy set taken up', { policy: current.version });
-    await seal([policyEntry('applied', current.version), ...agentEntries(before, current)]);
+    await sealAll(parts.ledger, [policyEntry('applied', current.version), ...agentEntries(before, current)]);
   }
 
   /** A store that does not answer cannot say; the set counts (it may take authority away) but nothing is bought. */
@@ -88,11 +88,7 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
     successful = false;
     problems = wrong;
     parts.log.event('error', 'policy set rejected; the last good one stays in force', { problems: wrong });
-    await seal([policyEntry('rejected', current.version, wrong[0] ?? 'the set cannot be read')]);
-  }
-
-  async function seal(entries: readonly ReceiptEntry[]): Promise<void> {
-    for (const entry of entries) await parts.ledger.seal(entry).catch(() => undefined);
+    await sealAll(parts.ledger, [policyEntry('rejected', current.version, wrong[0] ?? 'the set cannot be read')]);
   }
 
   let turn = Promise.resolve();
@@ -106,8 +102,10 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
     problems: () => problems,
     agreed: () => agreed,
     agree: async () => {
-      const wrong = await agreeOn(current);
-      agreed = wrong.length === 0;
+      const compared = current;
+      const wrong = await agreeOn(compared);
+      // Another set may have been taken up meanwhile: about that one nothing was said.
+      if (current === compared) agreed = wrong.length === 0;
       return wrong;
     },
     sealFirst: () => sealFirst(parts, first),
@@ -117,6 +115,10 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
     },
     close: () => watcher.close(),
   };
+}
+
+async function sealAll(ledger: Ledger, entries: readonly ReceiptEntry[]): Promise<void> {
+  for (const entry of entries) await ledger.seal(entry).catch(() => undefined);
 }
 
 /** The receipt of a policy set that was taken up, or was not. */

@@ -62,9 +62,10 @@ export async function operatorsOptions(
     clock: Clock;
     log: Log;
     wallets: readonly Wallet[];
+    unwritten: OrderParts['unwritten'];
   },
 ): Promise<OperatorsOptions> {
-  const { config, budget, ledger, authority, status, metrics, tls, clock, log, wallets } = parts;
+  const { config, budget, ledger, authority, status, metrics, tls, clock, log, wallets, unwritten } = parts;
   const configured = config.operators.tokens.map((token) => ({ ...token, localOnly: false }));
   return {
     listen: config.listen.operators,
@@ -83,7 +84,7 @@ export async function operatorsOptions(
     unexpected: (error) => log.event('error', 'an operator request ended in a fault', { error: errorFacts(error) }),
     budget,
     ledger,
-    orders: createOrders({ budget, ledger, clock, knows: knows(config, () => authority.current()) }),
+    orders: createOrders({ budget, ledger, clock, unwritten, knows: knows(config, () => authority.current()) }),
     budgetTerms: () => [...authority.current().budgets.values()],
     explain: explainer(config, () => authority.current(), { wallets, budget, clock, source: 'the running gateway' }),
     policy: () => ({

@@ -1,7 +1,7 @@
 // Opens the guarded pools to the configured services.
 
 import type { Service } from '../exchange/parts.ts';
-import { openPool } from '../upstream/door.ts';
+import { openAgent, openPool } from '../upstream/door.ts';
 
 /** A service as it is configured. */
 export interface ServiceOptions {
@@ -27,5 +27,6 @@ function openService(options: ServiceOptions, challengeBytes: number): Service {
   const { id, provider, origin, basePath, upstreamHeadersMs, paymentSettleMs } = options;
   const route = { origin, allowPrivateNetwork: options.allowPrivateNetwork, ca: options.ca };
   const pool = openPool(route, challengeBytes + OTHER_HEADERS_BYTES);
-  return { id, provider, pool, origin, host: new URL(origin).host, basePath, upstreamHeadersMs, paymentSettleMs };
+  const calls = { pool, agent: openAgent(route), upstreamHeadersMs, paymentSettleMs };
+  return { id, provider, origin, host: new URL(origin).host, basePath, ...calls };
 }

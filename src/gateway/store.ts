@@ -1,4 +1,5 @@
 // Opens what is durable: the state thread with the receipt log, and the budget store beside it or in Redis.
+import { extname } from 'node:path';
 import type { Budget } from '../budget/budget.ts';
 import { embeddedBudget } from '../budget/embedded-budget.ts';
 import type { Config } from '../config/config.ts';
@@ -25,6 +26,9 @@ export function isDevelopment(config: Config): boolean {
   return config.identity.development || config.wallets.some((wallet) => wallet.rail === 'sandbox');
 }
 
+/** The state thread's file beside this one: `.ts` in the repository, `.js` in the package. */
+const STATE_WORKER = new URL(`../state-worker${extname(import.meta.url)}`, import.meta.url);
+
 /** Told of each receipt once it is durable. */
 export type Sealed = (receipt: Receipt) => void;
 
@@ -41,7 +45,7 @@ export async function openStore(
     development: isDevelopment(config),
     embedded: config.budgets.store === 'embedded' ? { repeatWindowMs: config.limits.repeatWindowMs } : null,
   };
-  const thread = await openState({ worker: new URL('../state-worker.ts', import.meta.url), data });
+  const thread = await openState({ worker: STATE_WORKER, data });
   try {
     const ledger = await openLedger(thread, sealed);
     const key = keyOf(config, ledger);

@@ -7,54 +7,96 @@ import { ALGORITHMS, type IssuerOptions } from './issuer.ts';
 
 const MAX_TEXT_LENGTH = 256;
 
-/** Judges the header of a token before its signature. */
-export function judgeHeader(header: JsonObject, options: IssuerOptions): Refusal | undefined {
+/** How far an issuer's clock and ours may be apart, in seconds. */
+export const CLOCK_TOLERANCE_S = 5;
+
+/**
+ * Judges what of the header decides how the signature is verified. Nothing is known to be genuine yet, so that a
+ * refusal says nothing of the configuration.
+ */
+export function judgeAlgorithm(header: JsonObject, options: IssuerOptions): Refusal | undefined {
   const { alg, kid } = header;
   if (typeof alg !== 'string' || !ALGORITHMS.includes(alg) || !options.algorithms.includes(alg)) {
-    return invalid(`it is signed with ${quoted(alg)}; this issuer's tokens use ${options.algorithms.join(', ')}`);
+    return invalid(`it is signed with ${quoted(alg)}, which is not accepted of its issuer`);
   }
   if (Object.hasOwn(header, 'crit')) return invalid('it demands header extensions (crit), and none is supported');
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > MAX_TEXT_LENGTH)) {
     return invalid(`its key id is not a text of at most ${MAX_TEXT_LENGTH} characters`);
   }
-  if (!isTypeAccepted(header, options.types)) {
-    const typ = quoted(Object.hasOwn(header, 'typ') ? header.typ : undefined);
-    return invalid(`its type is ${typ}; an identity token of this issuer is ${options.types.join(' or ')}`);
-  }
   return undefined;
 }
 
-/** Makes an identity of claims whose signature, issuer and times were verified, or says what is wrong with them. */
-export function judgeClaims(claims: JsonObject, options: IssuerOptions): Identity | Refusal {
-  const { iat, exp, nbf, aud, jti } = claims;
+/** Says what is wrong with a part of a genuine token, or undefined; `why` completes "because …". */
+export type Why = string | undefined;
+
+/** Judges the `typ` of a genuine token. */
+export function judgeType(header: JsonObject, { types }: IssuerOptions): Why {
+  if (isTypeAccepted(header, types)) return undefined;
+  const typ = quoted(Object.hasOwn(header, 'typ') ? header.typ : undefined);
+  return `its type is ${typ}; an identity token of this issuer is ${types.join(' or ')}`;
+}
+
+/** Judges for whom a genuine token was made. */
+export function judgeAudience({ aud }: JsonObject, { audience }: IssuerOptions): Why {
+  if (isSoleAudience(aud, audience)) return undefined;
+  const made = Array.isArray(aud) ? `${aud.length} audiences` : quoted(aud);
+  return `it must be made for the audience ${quoted(audience)} and for no other; it is made for ${made}`;
+}
+
+/** Judges when a genuine token is good; `expired` when it was good once. */
+export function judgeTimes(claims: JsonObject, options: IssuerOptions, nowMs: number): { why: Why; expired: boolean } {
+  const { iat, exp, nbf } = claims;
+  const missing = ['iat', 'exp'].find((name) => !Object.hasOwn(claims, name));
+  if (missing !== undefined) return { why: `its claim ${missing} is missing`, expired: false };
   if (!isSeconds(iat) || !isSeconds(exp) || (nbf !== undefined && !isSeconds(nbf))) {
-    return invalid('its times (iat, exp, nbf) are not whole numbers of seconds');
+    return { why: 'its times (iat, exp, nbf) are not whole numbers of seconds', expired: false };
   }
-  if ((exp - iat) * 1_000 > options.maxAgeMs) {
-    const most = Math.floor(options.maxAgeMs / 1_000);
-    return invalid(`it lives longer than the ${most} s that this gateway accepts of its issuer`);
+  const now = Math.floor(nowMs / 1_000);
+  const most = Math.floor(options.maxAgeMs / 1_000);
+  const ahead = iat > now + CLOCK_TOLERANCE_S ? 'iat' : 'nbf';
+  if (iat > now + CLOCK_TOLERANCE_S || (nbf !== undefined && nbf > now + CLOCK_TOLERANCE_S)) {
+    return { why: `its claim ${ahead} lies in the future`, expired: false };
   }
-  if (!isSoleAudience(aud, options.audience)) {
-    return invalid(`it must be made for the audience ${quoted(options.audience)} and for no other`);
+  if (exp <= now - CLOCK_TOLERANCE_S) return { why: 'it has expired', expired: true };
+  if (now - iat - CLOCK_TOLERANCE_S > most) {
+    return { why: `it is older than the ${most} s that this gateway accepts of its issuer`, expired: true };
   }
-  if (jti !== undefined && !isName(jti)) return invalid(`its jti is not ${A_NAME}`);
-  const subject = claimAt(claims, options.claims.agent);
+  const long = (exp - iat) * 1_000 > options.maxAgeMs;
+  return {
+    why: long ? `it lives longer than the ${most} s that this gateway accepts of its issuer` : undefined,
+    expired: false,
+  };
+}
+
+/** Whom a genuine token names, its times having been judged; or why it names nobody. */
+export function judgeNames(claims: JsonObject, options: IssuerOptions): Identity | Nameless {
+  const { iat, exp, jti } = claims;
+  const { agent, task: taskClaim } = options.claims;
+  const subject = claimAt(claims, agent);
   if (!isName(subject) || !isName(claims.sub)) {
-    return invalid(`its claim ${options.claims.agent}, which names the agent, is not ${A_NAME}`);
+    return { key: 'claims.agent', why: `its claim ${agent}, which names the agent, is not ${A_NAME}` };
   }
-  const task = claimAt(claims, options.claims.task);
-  if (task !== undefined && !isName(task)) return invalid(`its claim ${options.claims.task} is not ${A_NAME}`);
+  if (jti !== undefined && !isName(jti)) return { key: null, why: `its jti is not ${A_NAME}` };
+  const task = claimAt(claims, taskClaim);
+  if (task !== undefined && !isName(task))
+    return { key: 'claims.task', why: `its claim ${taskClaim} is not ${A_NAME}` };
   const actors = readActors(claims);
-  if (!actors) return invalid('its chain of actors (act) cannot be read');
+  if (!actors) return { key: null, why: 'its chain of actors (act) cannot be read' };
   return Object.freeze({
     issuer: options.issuer,
     subject,
     jti: jti ?? null,
-    issuedAt: iat,
-    expiresAt: exp,
+    issuedAt: Number(iat),
+    expiresAt: Number(exp),
     task: task ?? null,
     actors: Object.freeze(actors),
   });
+}
+
+/** Why a genuine token names nobody, and the part of the issuer's configuration that decides; null when none does. */
+export interface Nameless {
+  readonly key: 'claims.agent' | 'claims.task' | null;
+  readonly why: string;
 }
 
 const A_NAME = `a text of 1 to ${MAX_TEXT_LENGTH} characters without control characters`;

@@ -7,8 +7,8 @@ import ipaddr from 'ipaddr.js';
 export type From = (peer: string | undefined, forwardedFor: readonly string[]) => string;
 
 /**
- * `trusted`: networks as `address/prefix`. Read from the right, the first address that is not of a trusted proxy counts;
- * what cannot be read ends the search, and the last address that was believed counts.
+ * `trusted`: networks as `address/prefix`. Read from the right, the first address that is not of a trusted proxy
+ * counts; what cannot be read ends the search, and the last address that was believed counts.
  */
 export function openFrom(trusted: readonly string[]): From {
   const networks = trusted.map((network) => ipaddr.parseCIDR(network));

@@ -10,7 +10,7 @@ export interface KeptAnswer {
   readonly bytes: number;
 }
 
-/** An answer while it arrives; gives up by itself when it grows beyond the whole store. */
+/** An answer while it arrives; gives up by itself when it and those that arrive beside it outgrow the whole store. */
 export interface Keeping {
   add(chunk: Buffer): void;
   /** It is whole: from now on a repeat can have it. */
@@ -34,23 +34,30 @@ export class KeptAnswers {
     return this.#kept.get(hold);
   }
 
-  /** Starts keeping the answer of a purchase. */
+  /** Starts keeping the answer of a purchase. What has come of it counts from its first byte. */
   begin(hold: string): Keeping {
     let body: Buffer[] | null = [];
     let bytes = 0;
+    const giveUp = (): void => {
+      if (body) this.#bytes -= bytes;
+      body = null;
+    };
     return {
       add: (chunk) => {
         if (!body) return;
         bytes += chunk.length;
         body.push(chunk);
-        if (bytes > this.#limitBytes) body = null;
+        this.#bytes += chunk.length;
+        this.#makeRoom();
+        if (this.#bytes > this.#limitBytes) giveUp();
       },
       keep: (head) => {
-        if (body) this.#insert(hold, { ...head, body, bytes });
-        body = null;
+        const whole = body;
+        giveUp();
+        if (whole) this.#insert(hold, { ...head, body: whole, bytes });
       },
       drop: () => {
-        body = null;
+        giveUp();
         this.#remove(hold);
       },
       fits: () => body !== null,
@@ -60,9 +67,14 @@ export class KeptAnswers {
   #insert(hold: string, answer: KeptAnswer): void {
     this.#kept.set(hold, answer);
     this.#bytes += answer.bytes + OVERHEAD_BYTES;
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    if (this.#bytes <= this.#limitBytes) return;
     for (const oldest of this.#kept.keys()) {
-      if (this.#bytes <= this.#limitBytes) break;
       this.#remove(oldest);
+      if (this.#bytes <= this.#limitBytes) return;
     }
   }
 

@@ -40,7 +40,7 @@ export class ReplayBody {
   /** The body for the first, unpaid request, with back-pressure to the agent. */
   stream(): Readable {
     // It was read to its end before: for a purchase that was looked up by its key and is gone since.
-    if (this.#over) return Readable.from([this.bytes]);
+    if (this.#over) return Readable.from([this.bytes]).on('error', () => {});
     const stream = new Readable({ read: () => this.#request.resume() });
     stream.on('error', () => {});
     stream.on('close', () => {
@@ -75,6 +75,8 @@ export class ReplayBody {
   #start(): void {
     if (this.#started) return;
     this.#started = true;
+    // Its events are over: nobody would ever say that the agent has left.
+    if (this.#request.destroyed) this.#settle('gone');
     this.#request.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#request.on('end', () => {
       this.#over = true;

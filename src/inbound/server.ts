@@ -4,9 +4,11 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { refuse } from '../domain/refusal.ts';
+import { Connections } from './draining.ts';
 import { rawRefusal } from './reply.ts';
+import { answerOn, type Upgrade, upgradeProtocol } from './upgrade.ts';
 
 /** Where the agents' port listens, and with which certificate. */
 export interface InboundOptions {
@@ -15,15 +17,22 @@ export interface InboundOptions {
   /** PEM texts, or null for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
   /** Handles a request to its end; never throws. `awaitsContinue`: the body is not sent before a 100. */
-  handle(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): Promise<void>;
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    awaitsContinue: boolean,
+    upgrade?: Upgrade | null,
+  ): Promise<void>;
 }
 
 /** The listening port. */
 export interface Inbound {
   /** Resolves with the base URL once connections are accepted. */
   listen(): Promise<string>;
-  /** Accepts no more connections and lets idle ones go; those with a request under way finish it. */
+  /** Accepts no more connections, finishes what is under way and lets go of those that have become quiet. */
   drain(): void;
+  /** How many connections are open for requests. */
+  connections(): number;
   /** Closes what is left. */
   close(): Promise<void>;
 }
@@ -48,6 +57,8 @@ export function createInbound(options: InboundOptions): Inbound {
     (awaitsContinue: boolean): RequestListener =>
     (request, response) => {
       if (draining) response.shouldKeepAlive = false;
+      connections.begun(request.socket);
+      response.once('close', () => connections.ended(request.socket));
       if (!isHttp1(request)) return unreadable(UNKNOWN_VERSION, request.socket);
       // Before 'finish': by then node:http has begun to throw the rest away without a bound.
       response.once('prefinish', () => discardRest(request));
@@ -60,14 +71,27 @@ export function createInbound(options: InboundOptions): Inbound {
       if (response.socket) begin();
       else response.once('socket', begin);
     };
-  const server = open(options, handler(false));
+  // A pipelined one is an ordinary request: the answers before it are still on their way on the same connection.
+  const mayUpgrade = (request: IncomingMessage): boolean =>
+    (answering.get(request.socket)?.writableFinished ?? true) && upgradeProtocol(request) !== null;
+  const server = open(options, handler(false), mayUpgrade);
+  const connections = new Connections(server, options.tls ? 'secureConnection' : 'connection');
   let draining = false;
   server.on('checkContinue', handler(true));
   server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    connections.forget(socket);
     // node:http has let go of this connection: an error that nobody listens for would end the process.
     socket.on('error', () => socket.destroy());
     socket.setTimeout(CLOSE_WITHIN_MS, () => socket.destroy());
     if (!endsAfterAnswer(socket, answering.get(socket))) socket.end(NO_TUNNEL);
+  });
+  const switching = new Set<Socket>();
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    connections.forget(socket);
+    switching.add(socket);
+    socket.once('close', () => switching.delete(socket));
+    const protocol = upgradeProtocol(request) ?? '';
+    void options.handle(request, answerOn(request, socket), false, { protocol, socket, head });
   });
   server.on('clientError', unreadable);
   return {
@@ -80,23 +104,32 @@ export function createInbound(options: InboundOptions): Inbound {
     },
     drain: () => {
       draining = true;
-      server.close();
-      server.closeIdleConnections();
+      // Not that of node:http, which would cut off connections that carry a request at this very moment.
+      NetServer.prototype.close.call(server);
+      connections.letGo();
     },
+    connections: () => connections.size,
     close: async () => {
       draining = true;
+      connections.stop();
       server.close();
       server.closeAllConnections();
+      for (const socket of switching) socket.destroySoon();
     },
   };
 }
 
-function open(options: InboundOptions, listener: RequestListener): Server {
+function open(
+  options: InboundOptions,
+  listener: RequestListener,
+  shouldUpgradeCallback: (request: IncomingMessage) => boolean,
+): Server {
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
     requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
+    shouldUpgradeCallback,
   };
   const server = options.tls
     ? createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, listener)

@@ -4,6 +4,8 @@ import type { Sealed } from '../domain/receipt.ts';
 import { type Head, NO_HASH } from './chain.ts';
 import type { ReceiptFilter } from './ledger.ts';
 import {
+  type ChainPart,
+  chainInRange,
   receiptAt,
   type SeqRange,
   type StoredReceipt,
@@ -46,6 +48,11 @@ export class LedgerReader {
   /** The receipts of a run as they are stored, in order, streamed. */
   stored(range: SeqRange): Generator<StoredReceipt> {
     return storedInRange(this.#db, range);
+  }
+
+  /** The bytes and hashes of a run in order, streamed. */
+  chain(range: SeqRange): Generator<ChainPart> {
+    return chainInRange(this.#db, range);
   }
 
   /** The place in the chain of one receipt; the empty chain's for 0. */

@@ -52,6 +52,8 @@ export interface OrderParts {
   readonly clock: Clock;
   /** Does the configuration or the register have this id? */
   readonly knows: (kind: Exclude<Stop['kind'], 'all'>, id: string) => boolean;
+  /** Is an outcome of this hold known, but not yet written? */
+  readonly unwritten: (hold: string) => boolean;
 }
 
 /** Throws GatewayFault('store_unavailable' | 'ledger_unavailable') where nothing was changed. */
@@ -106,7 +108,7 @@ async function start({ budget, ledger }: OrderParts, order: StartOrder, by: stri
 }
 
 async function resolve(
-  { budget, ledger, clock }: OrderParts,
+  { budget, ledger, clock, unwritten }: OrderParts,
   id: string,
   order: ResolveOrder,
   by: string,
@@ -114,6 +116,10 @@ async function resolve(
   const hold = (await budget.openHolds()).find((open) => open.id === id);
   if (!hold) {
     return problem('hold_unknown', 'No open hold has this id. It may have ended since: see "purser receipts list".');
+  }
+  if (unwritten(id)) {
+    const detail = 'Its outcome is known but could not be written yet; it is written as soon as log and store work.';
+    return problem('hold_running', detail);
   }
   const story = (await ledger.ofExchange(hold.exchange)).filter(({ receipt }) => receipt.hold?.id === id);
   const outcome = story.findLast(({ receipt }) => ['settled', 'voided', 'resolved'].includes(receipt.kind));

@@ -45,7 +45,7 @@ export function dimension(name: string): Dimension | undefined {
   if (of) return { name, of };
   if (!name.startsWith(LABEL) || name === LABEL) return undefined;
   const label = name.slice(LABEL.length);
-  return { name, of: ({ receipt }) => valueOf(receipt.agent?.labels, label) };
+  return { name, of: ({ receipt }) => labelValue(receipt.agent?.labels, label) };
 }
 
 /** All labels of the agent as canonical JSON. */
@@ -54,6 +54,6 @@ export const ALL_LABELS: Dimension = {
   of: ({ receipt }) => canonicalJson(receipt.agent?.labels ?? {}),
 };
 
-function valueOf(labels: Readonly<Record<string, string>> | undefined, name: string): string | null {
+function labelValue(labels: Readonly<Record<string, string>> | undefined, name: string): string | null {
   return labels && Object.hasOwn(labels, name) ? (labels[name] ?? null) : null;
 }

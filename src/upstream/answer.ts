@@ -10,6 +10,9 @@ export interface BodySink {
   cut(): void;
 }
 
+/** How an answer's body is held back or broken off. */
+export type BodyControl = Pick<Dispatcher.DispatchController, 'pause' | 'resume' | 'abort'>;
+
 const EARLY_LIMIT_BYTES = 64 * 1024;
 
 /** The head of a final answer, and the way to its body. */
@@ -18,13 +21,13 @@ export class Answer {
   readonly reason: string;
   /** Flat name, value list in latin1, as on the wire. */
   readonly headers: readonly string[];
-  readonly #controller: Dispatcher.DispatchController;
+  #controller: BodyControl | null;
   #early: Buffer[] = [];
   #earlyBytes = 0;
   #state: 'open' | 'ended' | 'cut' = 'open';
   #sink: BodySink | null = null;
 
-  constructor(status: number, reason: string, headers: readonly string[], controller: Dispatcher.DispatchController) {
+  constructor(status: number, reason: string, headers: readonly string[], controller: BodyControl) {
     this.status = status;
     this.reason = reason;
     this.headers = headers;
@@ -47,19 +50,19 @@ export class Answer {
 
   /** From now on the body goes to `sink`, first what came already. Call once. */
   readInto(sink: BodySink): void {
-    this.#sink = sink;
+    if (this.#state === 'open') this.#sink = sink;
     let open = true;
     for (const chunk of this.#early) open = sink.chunk(chunk);
     this.#early = [];
     if (this.#state === 'ended') sink.end();
     else if (this.#state === 'cut') sink.cut();
-    else if (open) this.#controller.resume();
-    else this.#controller.pause();
+    else if (open) this.#controller?.resume();
+    else this.#controller?.pause();
   }
 
   /** The sink can take more. */
   drained(): void {
-    if (this.#state === 'open') this.#controller.resume();
+    if (this.#state === 'open') this.#controller?.resume();
   }
 
   /** Throws the body away: reads at most `limitBytes` so that the connection can be used again, else closes it. */
@@ -78,25 +81,29 @@ export class Answer {
 
   /** Closes the connection to the service. */
   abort(): void {
-    if (this.#state === 'open') this.#controller.abort(new Error('no longer wanted'));
+    if (this.#state === 'open') this.#controller?.abort(new Error('no longer wanted'));
   }
 
   /** For the dispatcher's handler alone: a part of the body came. */
   take(chunk: Buffer): void {
     if (this.#sink) {
-      if (!this.#sink.chunk(chunk)) this.#controller.pause();
+      if (!this.#sink.chunk(chunk)) this.#controller?.pause();
       return;
     }
     this.#early.push(chunk);
     this.#earlyBytes += chunk.length;
-    if (this.#earlyBytes > EARLY_LIMIT_BYTES) this.#controller.pause();
+    if (this.#earlyBytes > EARLY_LIMIT_BYTES) this.#controller?.pause();
   }
 
   /** For the dispatcher's handler alone: the body is over. */
   finish(state: 'ended' | 'cut'): void {
     if (this.#state !== 'open') return;
     this.#state = state;
-    if (state === 'ended') this.#sink?.end();
-    else this.#sink?.cut();
+    const sink = this.#sink;
+    // The pool's own objects outlive the request by a while; they must not keep the whole exchange with them.
+    this.#sink = null;
+    this.#controller = null;
+    if (state === 'ended') sink?.end();
+    else sink?.cut();
   }
 }

@@ -1,7 +1,10 @@
 // The one door out: every connection that leaves this process is made here, after its address was vetted. It never
 // follows a redirect and never reads a proxy setting from the environment.
 import { lookup } from 'node:dns';
+import { type ClientRequestArgs, Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
+import type { Duplex } from 'node:stream';
 import ipaddr from 'ipaddr.js';
 import { Agent, buildConnector, Pool, request } from 'undici';
 
@@ -24,7 +27,7 @@ export interface FetchedDocument {
 const CONNECT_TIMEOUT_MS = 5_000;
 const CONNECTIONS_PER_SERVICE = 1_024;
 /** Silence between two parts of an answer's body; an event stream that is quiet for longer is cut. */
-const BODY_SILENCE_MS = 300_000;
+export const BODY_SILENCE_MS = 300_000;
 
 /** An idle connection is let go this long before the service would close it: a proof sent into a closing one is lost. */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
@@ -83,6 +86,22 @@ export function openPool(route: Route, maxHeaderBytes: number): Pool {
     keepAliveTimeoutThreshold: KEEP_ALIVE_MARGIN_MS,
     allowH2: false,
   });
+}
+
+/** Guarded connections for node's own client, each used once. */
+export function openAgent(route: Route): HttpAgent {
+  const connect = guardedConnector(route);
+  const { protocol, hostname, host, port } = new URL(route.origin);
+  const to = { protocol, hostname, host, port, ...(isIP(hostname) === 0 ? { servername: hostname } : {}) };
+  const agent = protocol === 'https:' ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });
+  agent.createConnection = (_options: ClientRequestArgs, callback?: (error: Error | null, socket: Duplex) => void) => {
+    // Whatever the request says of where it goes: the route alone counts.
+    connect(to, (...[error, socket]) =>
+      (callback as (error: Error | null, socket: Duplex | null) => void)(error, socket),
+    );
+    return undefined;
+  };
+  return agent;
 }
 
 /** One bounded GET, for key sets and the like. Throws on anything but a whole answer within the limits. */

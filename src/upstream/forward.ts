@@ -3,6 +3,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { Answer } from './answer.ts';
+import { BODY_SILENCE_MS } from './door.ts';
 
 /** A request as it goes on the wire. */
 export interface OutgoingRequest {
@@ -44,6 +45,8 @@ export function forward(pool: Dispatcher, request: OutgoingRequest, giveUp: Give
           method: request.method as Dispatcher.HttpMethod,
           headers: request.headers,
           body: request.body,
+          // Ours ends the wait; with one length for both of its timers the pool need not make new ones each time.
+          headersTimeout: Math.max(request.timeoutMs, BODY_SILENCE_MS),
         },
         handler,
       );
@@ -95,6 +98,7 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#answer?.finish('ended');
+    this.#letGo();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -117,6 +121,12 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
     this.#why = why;
     if (this.#controller) this.#controller.abort(new Error('no longer wanted'));
     else this.#settle({ kind: 'unsent', why });
+  }
+
+  /** What the pool keeps of a request that is over should be small. */
+  #letGo(): void {
+    this.#answer = null;
+    this.#controller = null;
   }
 
   #settle(forwarded: Forwarded): void {

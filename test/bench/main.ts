@@ -3,13 +3,14 @@
 import { parseArgs } from 'node:util';
 import { CORE, pin } from './children.ts';
 import { benchFree } from './free.ts';
+import { benchPaid } from './paid.ts';
 
 /** How much is measured. */
 export interface BenchOptions {
   readonly quick: boolean;
 }
 
-const PARTS = { free: benchFree } as const;
+const PARTS = { free: benchFree, paid: benchPaid } as const;
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',') ?? Object.keys(PARTS);

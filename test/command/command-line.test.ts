@@ -20,7 +20,7 @@ function purser(...args: string[]): Promise<{ code: number; out: string; err: st
 test('help and version go to standard output and are exit code 0', async () => {
   const help = await purser('--help');
   expect([help.code, help.err]).toEqual([0, '']);
-  for (const name of ['serve', 'demo', 'check', 'token', 'receipts', 'budgets', 'holds', 'stop', 'start']) {
+  for (const name of ['serve', 'demo', 'check', 'token', 'receipts', 'report', 'budgets', 'holds', 'stop', 'start']) {
     expect(help.out).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
   }
   expect((await purser('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -49,7 +49,9 @@ test.each([
   [['--colour'], "unknown option '--colour'"],
   [['budgets', '--jsn'], 'Did you mean --json?'],
   [['budgets', 'extra'], 'too many arguments'],
-  [['budgets', '--gateway', 'http://127.0.0.1:1'], 'Not in this version.'],
+  [['budgets', '--gateway', 'http://10.0.0.1:1'], 'It must be https beyond loopback'],
+  [['budgets', '--gateway', 'https://u:p@h'], 'It must be an address such as'],
+  [['stop', '--all', '--because', 'x', '--gateway', 'purser:8403'], 'It must be an address such as'],
   [['holds'], 'Usage: purser holds'],
   [['holds', 'lst'], 'Did you mean list?'],
   [['holds', 'resolve', 'h'], "required option '--as <end>'"],
@@ -81,7 +83,10 @@ test.each([
   [['stop', '--agent', 'a', '--all', '--because', 'x'], 'name one of --agent ID'],
   [['start'], 'name one of --agent ID'],
   [['receipts', 'list', '--limit', '1e3'], 'a whole number'],
-  [['token', '--check', 'file'], 'Not in this version.'],
+  [['token', '--check', 'file', '--agent', 'a'], '--check stands alone'],
+  [['explain'], 'name an ID, or --agent ID'],
+  [['explain', 'p.1', '--agent', 'a'], 'name an ID, or --agent ID'],
+  [['explain', '--agent', 'a', '--service', 's'], 'name an ID, or --agent ID'],
 ])('bad usage is exit code 2 and nothing on standard output: %j', async (args, says) => {
   const answer = await run(args);
   expect([answer.code, answer.out]).toEqual([2, '']);
@@ -96,6 +101,7 @@ test('every command has help', async () => {
     ['token'],
     ['receipts'],
     ['receipts', 'verify'],
+    ['report'],
     ['holds', 'resolve'],
     ['stop'],
     ['stop', 'list'],

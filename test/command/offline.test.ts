@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { type GatewayPlace, openOperatorClient } from '../../src/command/operator-client.ts';
+import { type OwnPlace, openOperatorClient } from '../../src/command/operator-client.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { openStore } from '../../src/gateway/store.ts';
@@ -32,7 +32,7 @@ async function openState(config: Config) {
 }
 
 /** Nobody listens on port 1 of loopback. */
-const silent = (config: Config): GatewayPlace => ({
+const silent = (config: Config): OwnPlace => ({
   host: '127.0.0.1',
   port: 1,
   stateDir: config.state.dir,

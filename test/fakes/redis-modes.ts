@@ -70,7 +70,9 @@ export async function startCluster(): Promise<{ readonly nodes: readonly RedisSe
     if (n > 0) await admins[0]?.call('CLUSTER', 'MEET', '127.0.0.1', `${nodes[n]?.port}`, `${buses[n]}`);
   }
   for (const admin of admins) {
-    await until(async () => /cluster_state:ok[\s\S]*cluster_known_nodes:3/.test(`${await admin.call('CLUSTER', 'INFO')}`));
+    await until(async () =>
+      /cluster_state:ok[\s\S]*cluster_known_nodes:3/.test(`${await admin.call('CLUSTER', 'INFO')}`),
+    );
     admin.disconnect();
   }
   return { nodes, stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))) };

@@ -93,7 +93,13 @@ export async function openPort(changes: Partial<OperatorsOptions> = {}): Promise
     },
     budget,
     ledger,
-    orders: createOrders({ budget, ledger, clock, knows: (kind, id) => kind === 'service' && id === 'weather' }),
+    orders: createOrders({
+      budget,
+      ledger,
+      clock,
+      unwritten: () => false,
+      knows: (kind, id) => kind === 'service' && id === 'weather',
+    }),
     budgetTerms: () => [BUDGET],
     explain: async (question) => question,
     policy: () => ({

@@ -1,0 +1,39 @@
+// The two budget stores, for tests of what holds whatever the store is.
+import { redisAvailable, startRedis } from '../fakes/redis.ts';
+
+/** A fresh and empty store. */
+export interface TestStore {
+  /** What a gateway is started with; all that are started with it share the store. */
+  readonly sections: Readonly<Record<string, string>>;
+  readonly env: NodeJS.ProcessEnv;
+  /** How many gateways can share it. */
+  readonly gateways: number;
+  /** Its URL, where it is in Redis. */
+  readonly redis?: string;
+  close(): Promise<void>;
+}
+
+/** For `describe.runIf(available)(name, …)`. */
+export const STORES = [
+  {
+    name: 'on the embedded store',
+    available: true,
+    open: async (): Promise<TestStore> => ({ sections: {}, env: {}, gateways: 1, close: async () => {} }),
+  },
+  {
+    name: 'with budgets in Redis',
+    available: redisAvailable,
+    open: async (): Promise<TestStore> => {
+      const redis = await startRedis();
+      return { ...onRedis(redis.url), gateways: 2, redis: redis.url, close: () => redis.stop() };
+    },
+  },
+];
+
+/** The section and the environment of a gateway whose budgets are in that Redis. */
+export function onRedis(url: string): Pick<TestStore, 'sections' | 'env'> {
+  return {
+    sections: { budgets: `{ store: redis, redis: { url: "${url}", key: { env: SHARED_KEY } } }` },
+    env: { SHARED_KEY: 'ab'.repeat(32) },
+  };
+}
