@@ -98,7 +98,7 @@ async function assemble(
   store.onLost((reason) => stopItself(log, reason));
   const takeDown = async (): Promise<void> => {
     status.draining = true;
-    inbound.drain();
+    await inbound.drain();
     await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
     await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
     metrics.close();

@@ -56,7 +56,13 @@ function addRunning(program: Command, io: Io, done: Done): void {
     .command('demo')
     .description('a whole market on loopback: agents that pay, are refused, and are left uncertain')
     .option('--once', 'exit when the script is through; 0 only if each outcome was the expected one', false)
-    .action(async (options: { once: boolean }) => done(await (await import('./demo.ts')).demo(options, io)));
+    .option('--shop <address>', 'only a shop on host:port such as 127.0.0.1:8410, for your own gateway')
+    .action(async ({ once, shop }: { once: boolean; shop?: string }, command: Command) => {
+      if (shop === undefined) return done(await (await import('./demo.ts')).demo({ once }, io));
+      const place = (await import('../config/addresses.ts')).readHostPort(shop);
+      if (!place || once) return command.error('error: --shop takes host:port such as 127.0.0.1:8410, and no --once');
+      done(await (await import('./demo-shop.ts')).demoShop(place, io));
+    });
   configured(program.command('check').description('validate configuration and policies, all problems at once'))
     .option('--json', 'print JSON', false)
     .addOption(new Option('--format <form>', 'how problems are shown; github in its jobs').choices(CHECK_FORMATS))

@@ -55,11 +55,15 @@ const literalRedisUrl: Judge = (text) =>
 
 const redis = (sources: Sources) =>
   z.strictObject({
-    url: z.unknown().transform((written, context) => {
-      const judged = typeof written === 'string' ? literalRedisUrl(written) : undefined;
-      if (judged && 'wrong' in judged) return refuseText(context, judged.wrong);
-      return judged ? { literal: judged.text } : written === undefined ? undefined : { reference: written };
-    }),
+    /** Where sentinels or a cluster are named: the user, password and database, and whether with TLS. */
+    url: z
+      .unknown()
+      .transform((written, context) => {
+        const judged = typeof written === 'string' ? literalRedisUrl(written) : undefined;
+        if (judged && 'wrong' in judged) return refuseText(context, judged.wrong);
+        return judged ? { literal: judged.text } : { reference: written };
+      })
+      .optional(),
     namespace: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'must be 1 to 64 letters, digits, dots, hyphens or underscores')

@@ -2,6 +2,19 @@
 // gateway.
 import { type Merchant, sandboxMerchant } from './merchant.ts';
 
+/** A shop that an operator's own gateway can buy from; `acme` is paid, in cents of play money. */
+export function openShop(place: { readonly host: string; readonly port: number }): Promise<Merchant> {
+  return sandboxMerchant({
+    ...place,
+    realm: 'shop.demo',
+    routes: [
+      { method: 'GET', path: '/v1/about', price: null, goods: { kind: 'json', body: { shop: 'Demo Shop' } } },
+      { method: 'GET', path: '/v1/forecast', price: '2', goods: { kind: 'json', body: { tomorrow: 'sunny' } } },
+      { method: 'GET', path: '/v1/satellite', price: '75', goods: { kind: 'json', body: { image: '…' } } },
+    ],
+  });
+}
+
 /** Both shops, open on loopback. */
 export interface Market {
   readonly weather: Merchant;

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Mppx } from 'mppx/server/core';
 import { type BookEntry, sandboxMethod } from './sandbox-method.ts';
@@ -36,13 +37,15 @@ export interface MerchantOptions {
   readonly currency?: string;
   /** Default `shop.test`. */
   readonly realm?: string;
-  /** Loopback port; default a free one. */
+  /** The address it listens on; default 127.0.0.1. */
+  readonly host?: string;
+  /** Default: a free one. */
   readonly port?: number;
 }
 
 /** A shop that is open. */
 export interface Merchant {
-  /** `http://127.0.0.1:<port>` */
+  /** `http://<host>:<port>` */
   readonly url: string;
   /** Every payment it took, in order. */
   readonly books: readonly BookEntry[];
@@ -51,9 +54,10 @@ export interface Merchant {
   close(): Promise<void>;
 }
 
-/** Opens the shop on 127.0.0.1. */
+/** Opens the shop; resolves once it listens. */
 export async function sandboxMerchant(options: MerchantOptions): Promise<Merchant> {
-  const { routes, account = 'acme', currency = 'usd', realm = 'shop.test', port = 0 } = options;
+  const { routes, account = 'acme', currency = 'usd', realm = 'shop.test' } = options;
+  const { host = '127.0.0.1', port = 0 } = options;
   const books: BookEntry[] = [];
   const requests: string[] = [];
   const till = Mppx.create({
@@ -82,12 +86,12 @@ export async function sandboxMerchant(options: MerchantOptions): Promise<Merchan
     request.resume();
     serve(request, response).catch(() => response.destroy());
   });
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the shop listens on a port');
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://${isIPv6(host) ? `[${host}]` : host}:${address.port}`,
     books,
     requests,
     async close() {

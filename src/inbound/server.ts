@@ -29,8 +29,8 @@ export interface InboundOptions {
 export interface Inbound {
   /** Resolves with the base URL once connections are accepted. */
   listen(): Promise<string>;
-  /** Accepts no more connections, finishes what is under way and lets go of those that have become quiet. */
-  drain(): void;
+  /** Resolves when no more connections are accepted; answers what comes on the others, and lets go of quiet ones. */
+  drain(): Promise<void>;
   /** How many connections are open for requests. */
   connections(): number;
   /** Closes what is left. */
@@ -102,7 +102,8 @@ export function createInbound(options: InboundOptions): Inbound {
       const host = family === 'IPv6' ? `[${address}]` : address;
       return `${options.tls ? 'https' : 'http'}://${host}:${port}`;
     },
-    drain: () => {
+    drain: async () => {
+      await connections.alone();
       draining = true;
       // Not that of node:http, which would cut off connections that carry a request at this very moment.
       NetServer.prototype.close.call(server);

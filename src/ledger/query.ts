@@ -36,12 +36,15 @@ export function seqRange(db: DatabaseSync, { since, until }: Pick<ReceiptFilter,
 }
 
 /**
- * The order in which selectors lead: what usually names the fewest receipts first. The others are looked up in their own
- * indexes, one step for each receipt that the leading one names, so that no pair reads the receipts it leaves out.
+ * The order in which selectors lead: what usually names the fewest receipts first. The others are looked up in their
+ * own indexes for each receipt that the leading one names, so that no pair reads the receipts it leaves out.
  */
-const LEADING = [
-  ...(['exchange', 'trace', 'task', 'code', 'payee', 'service', 'owner', 'team', 'agent', 'kind'] as const),
-] satisfies readonly (typeof SELECTORS)[number][];
+const LEADING: readonly Selector[] = [
+  ...(['exchange', 'trace', 'task', 'code', 'payee'] as const),
+  ...(['service', 'owner', 'team', 'agent', 'kind'] as const),
+];
+
+type Selector = (typeof SELECTORS)[number];
 
 /** The statement of a filter, its values, and `:first`, `:last` and `:most` for the page. */
 function statementOf(filter: ReceiptFilter): { sql: string; values: Record<string, SQLInputValue> } {

@@ -3,14 +3,16 @@
 import { parseArgs } from 'node:util';
 import { CORE, pin } from './children.ts';
 import { benchFree } from './free.ts';
+import { benchHolds } from './holds.ts';
 import { benchPaid } from './paid.ts';
+import { benchProcess } from './process.ts';
 
 /** How much is measured. */
 export interface BenchOptions {
   readonly quick: boolean;
 }
 
-const PARTS = { free: benchFree, paid: benchPaid } as const;
+const PARTS = { free: benchFree, paid: benchPaid, holds: benchHolds, process: benchProcess } as const;
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',') ?? Object.keys(PARTS);

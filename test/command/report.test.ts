@@ -228,6 +228,12 @@ test.each([
   expect(err).toMatch(new RegExp(`^purser report: the log is damaged at seq ${seq}: `));
 });
 
+test('where a receipt is missing, the one that stands there instead is named', async () => {
+  seal('2026-11-23T10:00:00Z', ...paid(1), ...paid(2));
+  log.db.exec('DELETE FROM receipts WHERE seq = 2');
+  expect((await report('--month', '2026-11')).err).toContain('at seq 2: a receipt with seq 3 stands here');
+});
+
 test('a receipt forged with its hash shows at the next one, and as the last one at its signature', async () => {
   seal('2026-11-23T10:00:00Z', ...paid(1, '0.250000'), ...paid(2, '0.250000'));
   const { createHash } = await import('node:crypto');

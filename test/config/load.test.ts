@@ -200,15 +200,42 @@ const mistakes: [string, string, RegExp][] = [
     /tokens\[0\]\.sha256 {2}must be the SHA-256/,
   ],
   ['a fee', REAL.replace('networks:', 'maxFee: 1 USD, networks:'), /wallets\[0\]\.maxFee {2}not in this version$/],
-  ['a list of policy folders', `${GOOD}policies: [a, b]\n`, /policies {2}not in this version$/],
+  ['a policy folder twice', `${GOOD}policies: [a, b, ./a]\n`, /policies\[2\] {2}is the same as item \[0\]/],
+  ['no policy folder', `${GOOD}policies: []\n`, /policies {2}must not be empty$/],
   ['networks', `${GOOD}networks: []\n`, /networks {2}not in this version$/],
-  ['probes', `${GOOD}listen: { probes: "0.0.0.0:1" }\n`, /listen\.probes {2}not in this version$/],
-  ['trusted proxies', `${GOOD}listen: { trustedProxies: [] }\n`, /listen\.trustedProxies {2}not in this version$/],
+  ['probes on a port in use', `${GOOD}listen: { probes: "127.0.0.1:8403" }\n`, /listen\.probes {2}is the same as/],
+  ['a proxy that is no network', `${GOOD}listen: { trustedProxies: [10.1] }\n`, /trustedProxies\[0\] {2}must be text/],
+  [
+    'half an address',
+    `${GOOD}listen: { trustedProxies: ["10.1/8"] }\n`,
+    /trustedProxies\[0\] {2}must be an address or/,
+  ],
+  [
+    'an address inside its network',
+    `${GOOD}listen: { trustedProxies: ["10.1.0.0/8"] }\n`,
+    /trustedProxies\[0\] {2}names an address inside its network; write 10\.0\.0\.0\/8$/,
+  ],
   [
     'sentinels',
     `${GOOD}budgets: { store: redis, redis: { url: "redis://h", key: { env: SHARED }, sentinels: [] } }\n`,
-    /redis\.sentinels {2}not in this version$/,
+    /redis\.sentinels {2}must not be empty$/,
   ],
+  ...(
+    [
+      ['no place for Redis', 'namespace: a', /redis\.url {2}is required, or sentinels with master, or cluster$/],
+      ['sentinels without a name', 'sentinels: ["h:1"]', /redis\.master {2}is required with sentinels/],
+      ['a name without sentinels', 'url: "redis://h", master: m', /redis\.master {2}is for sentinels/],
+      ['two places for Redis', 'sentinels: ["h:1"], master: m, cluster: ["h:2"]', /redis\.cluster {2}contradicts/],
+      ['port 0', 'cluster: ["h:0"]', /redis\.cluster\[0\] {2}must be host:port/],
+      ['TLS on a plain address', 'url: "redis://h", tls: {}', /redis\.tls {2}is for TLS: write rediss:/],
+      ['a database of a cluster', 'url: "redis://h/3", cluster: ["h:1"]', /redis\.url {2}names a database/],
+      ['options in an address', 'url: "redis://h?family=6"', /redis\.url {2}must be an address such as/],
+    ] as [string, string, RegExp][]
+  ).map(([name, redis, expected]): [string, string, RegExp] => [
+    name,
+    `${GOOD}budgets: { store: redis, redis: { key: { env: SHARED }, ${redis} } }\n`,
+    expected,
+  ]),
   ['another rail', GOOD.replace('rail: sandbox', 'rail: lightning'), /wallets\[0\]\.rail {2}not in this version$/],
 ];
 
@@ -277,4 +304,31 @@ test('an RSA key is no sandbox wallet, and its text is not shown', () => {
 test('a configuration that does not exist says where to start', () => {
   const { problems } = loadConfig('/nowhere/config.yaml', { env: {}, secrets: 'read' });
   expect(problems[0]?.message).toContain('config.example.yaml');
+});
+
+test('Redis by TLS, behind sentinels and as a cluster is read, with and without its secrets', () => {
+  const redis = (text: string) => `${GOOD}budgets: { store: redis, redis: { key: { env: SHARED }, ${text} } }\n`;
+  const sentinels = load(redis('url: "redis://h", sentinels: ["a:1", "[::1]:2"], master: main')).config?.budgets;
+  expect(sentinels).toMatchObject({
+    sentinels: {
+      nodes: [
+        { host: 'a', port: 1 },
+        { host: '::1', port: 2 },
+      ],
+      master: 'main',
+    },
+    ...{ cluster: null, tls: false, ca: null },
+  });
+  const cluster = load(redis('cluster: ["a:1"], tls: {}')).config?.budgets;
+  expect(cluster).toMatchObject({ url: null, tls: true, sentinels: null, cluster: [{ host: 'a', port: 1 }] });
+  expect(load(redis('url: "rediss://h:1/2"')).config?.budgets).toMatchObject({ tls: false, cluster: null });
+});
+
+test('several policy folders are read in their order, probes and trusted proxies as written', () => {
+  const listen = 'listen: { probes: "0.0.0.0:9", trustedProxies: [10.0.0.0/8, "fd00::/8", 192.0.2.1] }\n';
+  const { config, folder } = load(`${GOOD}policies: [b, /a]\n${listen}`);
+  expect(config?.policies).toEqual([join(folder, 'b'), '/a']);
+  expect(config?.listen.probes).toEqual({ host: '0.0.0.0', port: 9 });
+  expect(config?.listen.trustedProxies).toEqual(['10.0.0.0/8', 'fd00::/8', '192.0.2.1/32']);
+  expect(load(`${GOOD}listen: { trustedProxies: ["::/0"] }\n`).shown[0]).toContain('warning: believes everybody');
 });

@@ -14,15 +14,15 @@ import { freePort, type GatewayProcess, policy, spawnGateway } from './gateway.t
 import { moneyOf } from './stand.ts';
 
 const AGENTS = 12;
-const PRICE_MICROS = 20_000n;
 
 /** Sends each request to the next gateway, over connections that stay open; tries another one only when refused. */
 function roundRobin(targets: readonly string[]): Server {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   let next = 0;
   const server = createServer((asked, answer) => {
-    const attempt = (left: number): void => {
-      const target = new URL(targets[next++ % targets.length] ?? '');
+    const first = next++;
+    const attempt = (nth: number): void => {
+      const target = new URL(targets[(first + nth) % targets.length] ?? '');
       const headers = { ...asked.headers, host: target.host };
       const sent = request({ host: target.hostname, port: target.port, path: asked.url, headers, agent }, (got) => {
         answer.writeHead(got.statusCode ?? 0, { 'content-type': got.headers['content-type'] ?? '' });
@@ -30,13 +30,13 @@ function roundRobin(targets: readonly string[]): Server {
         got.on('error', () => answer.destroy());
       });
       sent.on('error', (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ECONNREFUSED' && left > 0) return attempt(left - 1);
+        if (error.code === 'ECONNREFUSED' && nth < targets.length) return attempt(nth + 1);
         if (answer.headersSent) answer.destroy();
         else answer.writeHead(599).end(`${error.code}`);
       });
       sent.end();
     };
-    attempt(4);
+    attempt(0);
   });
   server.once('close', () => agent.destroy());
   return server;
@@ -44,9 +44,14 @@ function roundRobin(targets: readonly string[]): Server {
 
 /** `count` purchases while the gateways are restarted in turn, `restarts` times in all; none fails, none is lost. */
 export async function restartUnderLoad(redis: RedisServer, count: number, restarts: number): Promise<void> {
-  const shop = await sandboxMerchant({
-    routes: [{ method: 'GET', path: '/v1/x', price: '2', goods: { kind: 'json', body: { x: 1 } } }],
-  });
+  // A price for each agent: the shop's demands for one price within one millisecond are the same demand.
+  const routes = Array.from({ length: AGENTS }, (_, agent) => ({
+    method: 'GET' as const,
+    path: `/v1/${agent}`,
+    price: `${agent + 1}`,
+    goods: { kind: 'json' as const, body: { x: 1 } },
+  }));
+  const shop = await sandboxMerchant({ routes });
   const places = await twoPlaces();
   const start = (n: number): Promise<GatewayProcess> =>
     spawnGateway({
@@ -80,8 +85,9 @@ export async function restartUnderLoad(redis: RedisServer, count: number, restar
     }
     await load.ended;
     expect(load.bad()).toEqual([]);
+    const cents = shop.books.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
     for (const gateway of gateways) {
-      expect(await moneyOf(gateway)).toEqual({ settled: PRICE_MICROS * BigInt(count), held: 0n });
+      expect(await moneyOf(gateway)).toEqual({ settled: cents * 10_000n, held: 0n });
       expect(await gateway.api('holds')).toEqual({ holds: [] });
     }
     expect(shop.books).toHaveLength(count);
@@ -114,15 +120,15 @@ function buyAll(url: string, token: string, count: number) {
   const bad: string[] = [];
   let asked = 0;
   let done = 0;
-  const buyer = async (): Promise<void> => {
+  const buyer = async (_: unknown, n: number): Promise<void> => {
     while (asked < count) {
       asked += 1;
-      const answer = await askOnce(`${url}/shop/v1/x?n=${asked}`, token, agent);
+      const answer = await askOnce(`${url}/shop/v1/${n}?n=${asked}`, token, agent);
       if (answer !== '200') bad.push(answer);
       done += 1;
     }
   };
-  const ended = Promise.all(Array.from({ length: AGENTS }, buyer)).finally(() => agent.destroy());
+  const ended = Promise.all(Array.from({ length: AGENTS }).map(buyer)).finally(() => agent.destroy());
   return { ended, bad: () => bad, done: () => done };
 }
 

