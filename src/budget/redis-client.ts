@@ -53,7 +53,8 @@ export function openRedisClient(place: RedisPlace): RedisClient {
     ...single,
     sentinels: sentinels.nodes.map((node) => ({ ...node })),
     name: sentinels.master,
-    ...{ sentinelRetryStrategy: retryMs, sentinelCommandTimeout: CONNECT_MS, failoverDetector: true },
+    // No failoverDetector: what it hears while a connection is being made ends the client for good.
+    ...{ sentinelRetryStrategy: retryMs, sentinelCommandTimeout: CONNECT_MS },
     ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
   });
 }

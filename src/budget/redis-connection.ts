@@ -8,6 +8,7 @@ import { NotDone } from './store.ts';
 /** How long one step may take, milliseconds; the refusal is out within 250. */
 const STEP_MS = 200;
 const PROBE_MS = 25;
+const AGAIN_MS = 500;
 const OPEN_MS = 5_000;
 /** How long WAIT waits for replicas; within {@link STEP_MS}. */
 const REPLICAS_MS = 100;
@@ -36,6 +37,7 @@ export class RedisConnection {
     this.#redis.on('close', () => {
       this.#closed = 'the connection is down';
     });
+    this.#redis.on('end', () => this.#connectAgain());
     this.#redis.on('ready', () => void this.#check());
     this.#redis.on('refresh', () => void this.#checkNewMasters());
   }
@@ -93,6 +95,15 @@ export class RedisConnection {
       void this.#probe();
       throw error;
     }
+  }
+
+  /** A client that gave up is told to go on: a gateway must not need a restart to find its store. */
+  #connectAgain(): void {
+    if (this.#ended) return;
+    this.#closed = 'the connection is down';
+    setTimeout(() => {
+      if (!this.#ended) this.#redis.connect().catch(() => {});
+    }, AGAIN_MS).unref();
   }
 
   /** Lets go of the connection at once. */

@@ -44,12 +44,12 @@ function ownPlace(options: OrderOptions, io: Io): GatewayPlace | undefined {
   return config && placeOf(config, options, io);
 }
 
-/** The token of this state folder is never shown to another gateway. */
-function elsewhere(url: string, options: OrderOptions, io: Io): GatewayPlace {
+/** Another gateway. The token of this state folder is never shown to it. */
+export function elsewhere(url: string, options: Pick<OrderOptions, 'tokenFile'>, io: Io): GatewayPlace {
   return { url, token: tokenOf(options, io) };
 }
 
-function tokenOf({ tokenFile }: OrderOptions, io: Io): string | undefined {
+function tokenOf({ tokenFile }: Pick<OrderOptions, 'tokenFile'>, io: Io): string | undefined {
   return tokenFile === undefined ? io.env.PURSER_OPERATOR_TOKEN : readTokenFile(tokenFile);
 }
 

@@ -7,7 +7,9 @@ import { loadPolicies, type PolicyContext } from '../policy/load.ts';
 import type { PolicySet } from '../policy/set.ts';
 import { hasErrors, type Problem, showProblem } from '../yaml/problem.ts';
 import { githubAnnotations, gitlabReport } from './annotations.ts';
+import { elsewhere } from './as-operator.ts';
 import type { Io } from './io.ts';
+import { visible } from './table.ts';
 
 /** The flags of the command. */
 export interface CheckOptions {
@@ -17,6 +19,10 @@ export interface CheckOptions {
   /** Default: text; in a job of GitHub Actions, github. */
   readonly format?: 'text' | 'json' | 'github' | 'gitlab';
   readonly withoutSecrets: boolean;
+  /** A running gateway, whose budgets and counters the policies are compared with. */
+  readonly gateway?: string;
+  /** Where the operator token for it lies. */
+  readonly tokenFile?: string;
 }
 
 /** What was found. */
@@ -31,17 +37,32 @@ export async function check(options: CheckOptions, io: Io): Promise<number> {
   const secrets = options.withoutSecrets ? 'skip' : 'read';
   const { outline, problems } = loadConfig(options.config, { env: io.env, secrets });
   const policies = outline?.policies.length ? loadPolicies(outline.policies, contextOf(outline)) : undefined;
-  const all = [...problems, ...(policies?.problems ?? [])];
+  const live = policies?.set && options.gateway !== undefined ? await compared(policies.set, options, io) : [];
+  if (!live) return 1;
+  const all = [...problems, ...(policies?.problems ?? []), ...live];
   const findings = { ok: !hasErrors(all), problems: all, set: policies?.set };
   io.out(shown(findings, options, io));
   return findings.ok ? 0 : 1;
+}
+
+/** Undefined when the gateway did not answer as it should; that is printed then. */
+async function compared(set: PolicySet, options: CheckOptions, io: Io): Promise<Problem[] | undefined> {
+  const { compareLive, liveBudgets } = await import('./check-live.ts');
+  try {
+    const place = elsewhere(options.gateway ?? '', options, io);
+    return compareLive(set, await liveBudgets(place));
+  } catch (error) {
+    const lines = (error instanceof Error ? error.message : 'an unexpected error').split('\n');
+    io.err(`purser: ${lines.map(visible).join('\n')}\n`);
+    return undefined;
+  }
 }
 
 function shown(findings: Findings, options: CheckOptions, io: Io): string {
   const { problems } = findings;
   const usual = io.env.GITHUB_ACTIONS === 'true' ? 'github' : 'text';
   const format = options.json ? 'json' : (options.format ?? usual);
-  if (format === 'json') return asJson(findings);
+  if (format === 'json') return asJson(findings, options);
   if (format === 'gitlab') return gitlabReport(problems, io.env.CI_PROJECT_DIR || '.');
   const lines = problems.map((problem) => `${showProblem(problem)}\n`).join('');
   const marked = format === 'github' ? githubAnnotations(problems, io.env.GITHUB_WORKSPACE || '.') : lines;
@@ -62,8 +83,9 @@ function contextOf(outline: Outline): PolicyContext {
 const NOT_COMPARED =
   'Not compared with the budget store: whether each budget has the window and per it recorded; serve does.';
 
-function asJson({ ok, problems, set }: Findings): string {
-  return `${JSON.stringify({ ok, policy: set?.version ?? null, problems, notCompared: ['budget store'] }, null, 2)}\n`;
+function asJson({ ok, problems, set }: Findings, { gateway }: CheckOptions): string {
+  const notCompared = gateway === undefined ? ['budget store'] : [];
+  return `${JSON.stringify({ ok, policy: set?.version ?? null, problems, notCompared }, null, 2)}\n`;
 }
 
 function summary(options: CheckOptions, { problems, set }: Findings): string {
@@ -75,8 +97,9 @@ function summary(options: CheckOptions, { problems, set }: Findings): string {
     count(set.entitlements.length, 'entitlement'),
     count(set.budgets.size, 'budget'),
   ].join(', ');
+  const scope = options.gateway === undefined ? NOT_COMPARED : `Compared with the budgets of ${options.gateway}.`;
   const unread = options.withoutSecrets ? ' No secret was opened.' : '';
-  return `${options.config} is valid (${found}): ${size}; policy ${set.version}.${unread}\n${NOT_COMPARED}\n`;
+  return `${options.config} is valid (${found}): ${size}; policy ${set.version}.${unread}\n${scope}\n`;
 }
 
 function count(number: number, what: string): string {

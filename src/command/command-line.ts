@@ -67,6 +67,8 @@ function addRunning(program: Command, io: Io, done: Done): void {
     .option('--json', 'print JSON', false)
     .addOption(new Option('--format <form>', 'how problems are shown; github in its jobs').choices(CHECK_FORMATS))
     .option('--without-secrets', 'judge references to secrets by their form, open none', false)
+    .option('--gateway <url>', 'the operators’ port of a gateway, to compare with its budgets', gatewayUrl)
+    .option('--token-file <path>', 'a file with an operator token for it; PURSER_OPERATOR_TOKEN unless told')
     .action(async (options: CheckFlags) => done(await (await import('./check.ts')).check(options, io)));
   asked(
     program.command('token').description('issue a token of the development issuer, check one, or make an operator’s'),
@@ -88,6 +90,8 @@ interface CheckFlags {
   json: boolean;
   format?: (typeof CHECK_FORMATS)[number];
   withoutSecrets: boolean;
+  gateway?: string;
+  tokenFile?: string;
 }
 
 interface TokenFlags {

@@ -9,6 +9,7 @@ export async function demoShop(place: HostPort, io: Io): Promise<number> {
   const ended = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
   const shop = await openShop(place);
   io.out(`A shop that sells for play money: GET ${shop.url}/v1/about (free), /v1/forecast, /v1/satellite\n`);
+  io.out('/v1/radar takes the money and never answers.\n');
   await ended;
   await shop.close();
   io.out(`The shop took ${shop.books.length} payments.\n`);

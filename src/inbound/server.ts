@@ -95,13 +95,7 @@ export function createInbound(options: InboundOptions): Inbound {
   });
   server.on('clientError', unreadable);
   return {
-    listen: async () => {
-      server.listen(options.port, options.host);
-      await once(server, 'listening');
-      const { address, family, port } = server.address() as AddressInfo;
-      const host = family === 'IPv6' ? `[${address}]` : address;
-      return `${options.tls ? 'https' : 'http'}://${host}:${port}`;
-    },
+    listen: () => listen(server, options),
     drain: async () => {
       await connections.alone();
       draining = true;
@@ -118,6 +112,14 @@ export function createInbound(options: InboundOptions): Inbound {
       for (const socket of switching) socket.destroySoon();
     },
   };
+}
+
+async function listen(server: Server, { host, port, tls }: InboundOptions): Promise<string> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  const bound = server.address() as AddressInfo;
+  const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return `${tls ? 'https' : 'http'}://${name}:${bound.port}`;
 }
 
 function open(

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openToStrangers, processIdentity } from '../domain/access.ts';
 import type { OperatorToken } from './guard.ts';
 
 /** The name under which the generated token's orders are sealed. */
@@ -19,7 +20,8 @@ export async function operatorToken(stateDir: string): Promise<OperatorToken> {
 }
 
 /**
- * The generated token, or undefined when there is none. Throws when the file holds anything else or others can read it.
+ * The generated token, or undefined when there is none. Throws when the file holds anything else, others can read it, or
+ * a group this process is not in can write it.
  */
 export async function readOperatorToken(stateDir: string): Promise<string | undefined> {
   const file = operatorTokenFile(stateDir);
@@ -29,8 +31,10 @@ export async function readOperatorToken(stateDir: string): Promise<string | unde
   });
   if (!handle) return undefined;
   try {
-    const { mode } = await handle.stat();
-    if ((mode & 0o077) !== 0) throw new Error(`${file} can be read by others; run: chmod 600 ${file}`);
+    const self = processIdentity();
+    // Our own group may read it: a mount with a group of its own (Kubernetes' fsGroup) opens files to that group.
+    const why = self && openToStrangers(await handle.stat(), self);
+    if (why !== undefined) throw new Error(`${file} is not safe: ${why}; run: chmod 600 ${file}`);
     const token = (await handle.readFile('utf8')).trim();
     if (/^[A-Za-z0-9_-]{43}$/.test(token)) return token;
     throw new Error(`${file} holds no operator token; remove it, and the next start makes a new one`);

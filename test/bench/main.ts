@@ -1,18 +1,25 @@
 // `npm run bench`: figures measured side by side in one run, and which goal holds. `--quick` is a short run;
-// `--only free|paid|holds|process` runs one part (comma-separated: some).
+// `--only free|paid|holds|process|start` runs one part (comma-separated: some).
 import { parseArgs } from 'node:util';
 import { CORE, pin } from './children.ts';
 import { benchFree } from './free.ts';
 import { benchHolds } from './holds.ts';
 import { benchPaid } from './paid.ts';
 import { benchProcess } from './process.ts';
+import { benchStart } from './start.ts';
 
 /** How much is measured. */
 export interface BenchOptions {
   readonly quick: boolean;
 }
 
-const PARTS = { free: benchFree, paid: benchPaid, holds: benchHolds, process: benchProcess } as const;
+const PARTS = {
+  free: benchFree,
+  paid: benchPaid,
+  holds: benchHolds,
+  process: benchProcess,
+  start: benchStart,
+} as const;
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const wanted = values.only?.split(',') ?? Object.keys(PARTS);

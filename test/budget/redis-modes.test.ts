@@ -10,7 +10,7 @@ import { redisHouse, redisOptions } from './redis-house.ts';
 
 const PASSWORD = 'canary-password-1234';
 const UNAVAILABLE = { code: 'store_unavailable' };
-const eventually = (check: () => Promise<unknown>) => vi.waitFor(check, { timeout: 15_000, interval: 50 });
+const eventually = (check: () => Promise<unknown>) => vi.waitFor(check, { timeout: 40_000, interval: 50 });
 
 describe.skipIf(!redisAvailable)('TLS with a password', () => {
   let certificates: Certificates;
@@ -75,7 +75,9 @@ describe.skipIf(!redisAvailable)('sentinels', () => {
     );
   });
 
-  test('they say where the server is, an exposure waits for its replica, and a promoted replica is found', async () => {
+  test('they say where the server is, an exposure waits for its replica, and a promoted replica is found', {
+    timeout: 60_000,
+  }, async () => {
     const budget = await openRedisBudget(options({ replicas: 1 }));
     await eventually(async () => exposed(budget));
     const before = (await budget.lines([lineOf()]))[0];
@@ -118,7 +120,9 @@ describe.skipIf(!redisAvailable)('a cluster of three', () => {
     expect(new Set([...homes.values()].flatMap((ports) => [...ports])).size).toBeGreaterThan(1);
   });
 
-  test('an exposure waits for the replica of the node that has its keys, every time', async () => {
+  test('an exposure waits for the replica of the node that has its keys, every time', {
+    timeout: 60_000,
+  }, async () => {
     const admin = new Redis(nodes[0]?.port ?? 0, '127.0.0.1');
     const ids = new Map(
       `${await admin.call('CLUSTER', 'NODES')}`.split('\n').map((line) => [line.split(' ')[1], line]),

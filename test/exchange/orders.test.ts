@@ -61,7 +61,7 @@ for (const { name, available, open } of STORES) {
     }
 
     const order = (gateway: TestGateway, ...args: string[]) =>
-      run([...args, '--config', gateway.configFile], { ...process.env, ...store.env });
+      run([...args, '--config', gateway.configFile], store.env);
     const listed = async (gateway: TestGateway): Promise<Hold[]> =>
       JSON.parse((await order(gateway, 'holds', 'list', '--json')).out).holds;
 

@@ -96,7 +96,7 @@ describe.runIf(redisAvailable)('Redis', () => {
     closing.push(() => redis.stop());
   });
 
-  test('gone before a purchase: 503 and no money, free answers go on, and it mends by itself', async () => {
+  test('gone before a purchase: 503 and no money, own pages go on, and it mends by itself', async () => {
     const gateway = await start(onRedis(redis.url));
     expect((await buy(gateway)).status).toBe(200);
     await redis.stop();

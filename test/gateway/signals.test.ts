@@ -92,7 +92,7 @@ test('SIGTERM waits for an answer under way up to limits.drain, and ends a tunne
   rmSync(gateway.folder, { recursive: true, force: true });
 });
 
-test('SIGTERM ends within limits.drain also when a service never answers, and that agent is answered or cut', async () => {
+test('SIGTERM ends within limits.drain when a service never answers: that agent is answered or cut', async () => {
   const mute = createServer(() => {}).listen(0, '127.0.0.1');
   await once(mute, 'listening');
   const upstream = `http://127.0.0.1:${(mute.address() as AddressInfo).port}`;

@@ -1,6 +1,6 @@
 // The generated token: made once, for its owner alone.
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -29,7 +29,7 @@ test('a token is made at first, mode 0600, and is the same from then on', async 
 test('a token file that others can read, that is a link, or that holds something else is refused', async () => {
   const open = folder();
   await operatorToken(open);
-  chmodSync(join(open, 'operator-token'), 0o640);
+  chmodSync(join(open, 'operator-token'), 0o604);
   await expect(operatorToken(open)).rejects.toThrow('chmod 600');
   const linked = folder();
   writeFileSync(join(linked, 'x'), 'a'.repeat(43), { mode: 0o600 });
@@ -38,4 +38,19 @@ test('a token file that others can read, that is a link, or that holds something
   const empty = folder();
   writeFileSync(join(empty, 'operator-token'), '', { mode: 0o600 });
   await expect(operatorToken(empty)).rejects.toThrow('no operator token');
+});
+
+test('a token file that a mount opened to the own group is read', async () => {
+  const dir = folder();
+  const made = await operatorToken(dir);
+  chmodSync(join(dir, 'operator-token'), 0o660);
+  expect(await operatorToken(dir)).toEqual(made);
+});
+
+test.runIf(process.getuid?.() === 0)('a token file that a foreign group can write is refused', async () => {
+  const dir = folder();
+  await operatorToken(dir);
+  chownSync(join(dir, 'operator-token'), 0, 12_345);
+  chmodSync(join(dir, 'operator-token'), 0o660);
+  await expect(operatorToken(dir)).rejects.toThrow('a group this process is not in can write it');
 });

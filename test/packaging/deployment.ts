@@ -105,6 +105,7 @@ export function configText(map: string, file: string): string {
 
 /** What tests ask of compose.yaml. */
 export interface ComposeFile {
+  readonly name: string;
   readonly services: Readonly<
     Record<
       string,

@@ -142,8 +142,12 @@ async function writeFiles(setup: GatewaySetup): Promise<{ folder: string; config
 }
 
 async function configText(setup: GatewaySetup): Promise<string> {
+  const agents = await freePort();
+  let operators = await freePort();
+  // The system may well hand out a port again that was just let go of.
+  while (operators === agents) operators = await freePort();
   const sections: Record<string, string> = {
-    listen: `{ agents: "127.0.0.1:${await freePort()}", operators: "127.0.0.1:${await freePort()}" }`,
+    listen: `{ agents: "127.0.0.1:${agents}", operators: "127.0.0.1:${operators}" }`,
     identity: '{ development: true }',
     services: `\n  - { id: shop, upstream: "${setup.upstream ?? 'http://127.0.0.1:9'}", allowPrivateNetwork: true }`,
     assets: '\n  - { id: usd.sandbox, network: sandbox, token: usd, decimals: 2, value: "1 USD" }',

@@ -5,7 +5,7 @@ import { redisAvailable, startRedis } from '../fakes/redis.ts';
 export interface TestStore {
   /** What a gateway is started with; all that are started with it share the store. */
   readonly sections: Readonly<Record<string, string>>;
-  readonly env: NodeJS.ProcessEnv;
+  readonly env: Readonly<Record<string, string>>;
   /** How many gateways can share it. */
   readonly gateways: number;
   /** Its URL, where it is in Redis. */
