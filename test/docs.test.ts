@@ -22,7 +22,7 @@ import {
 
 const PAGES = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
 /** What a file of a page is told by: the first line of its block. */
-const FILE = /^(?:#|\/\/) (policies\/[\w.-]+|[\w.-]+\.(?:mjs|py))\n/;
+const FILE = /^(?:#|\/\/) (policies\/[\w.-]+|[\w-]+\.(?:mjs|py))\n/;
 const MERGED = /^# in config\.yaml\b.*\n/;
 const SHOWN = /^# for production, in config\.yaml\b.*\n/;
 
@@ -66,7 +66,9 @@ for (const name of PAGES) {
 }
 
 test('the table of codes has each one once, with its status and whether a repeat may help', () => {
-  const rows = [...readPage('docs/agent-builder.md').matchAll(/^\| `(\w+)` \| (\d+) \| ([^|]+) \| [^|]+ \| [^|]+ \|$/gm)];
+  const rows = [
+    ...readPage('docs/agent-builder.md').matchAll(/^\| `(\w+)` \| (\d+) \| ([^|]+) \| [^|]+ \| [^|]+ \|$/gm),
+  ];
   const told = rows.map(([, code, status, repeat = '']) => [code, Number(status), repeat.startsWith('yes')]);
   const codes = Object.keys(REFUSALS) as RefusalCode[];
   expect(told).toEqual(codes.map((code) => [code, refusalRow(code).status, refusalRow(code).retryAfter !== undefined]));
@@ -99,7 +101,8 @@ function stand(addresses: Addresses): string {
 function script(page: string, addresses: Addresses): string {
   let config = readPage('config.example.yaml');
   const steps = blocksOf(page).map(({ language, text }) => {
-    if (language === 'sh') return runnable(text, addresses).replace(/^.* > policies\/.*$/gm, (line) => takenUp(line, addresses));
+    if (language === 'sh')
+      return runnable(text, addresses).replace(/^.* > policies\/.*$/gm, (line) => takenUp(line, addresses));
     if (language === 'text' || SHOWN.test(text)) return '';
     if (MERGED.test(text)) {
       config = merged(config, text);

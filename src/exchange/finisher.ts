@@ -70,11 +70,16 @@ export class Finisher {
         task.sealed = await this.#parts.ledger.seal(task.outcome.entry);
       }
       await task.outcome.apply(task.sealed.receipt.id);
-      await this.#parts.ledger.applied(task.sealed.receipt.seq);
+      this.#forget(task.sealed.receipt.seq);
       return true;
     } catch (fault) {
       this.#parts.watch.fault(task.sealed ? 'store' : 'ledger', fault);
       return false;
     }
+  }
+
+  /** Nobody waits for this: an outcome that is not forgotten is applied once more at the next start, to no effect. */
+  #forget(seq: number): void {
+    this.#parts.ledger.applied(seq).catch((fault: unknown) => this.#parts.watch.fault('ledger', fault));
   }
 }

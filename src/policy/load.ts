@@ -1,4 +1,5 @@
-// The policy folders as one PolicySet, or every problem of it at once. All files or none: a set with an error is no set.
+// The policy folders as one PolicySet, or every problem of it at once. All files or none: a set with an error is no
+// set.
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../domain/canonical.ts';
 import type { Window } from '../domain/hold.ts';

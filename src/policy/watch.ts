@@ -1,5 +1,6 @@
-// Takes up changes of the policy folders within seconds: never a half-written file, never some files without the others.
-// Whoever listens decides what to do with an invalid set; this never forgets a change and never reports one twice.
+// Takes up changes of the policy folders within seconds: never a half-written file, never some files without the
+// others. Whoever listens decides what to do with an invalid set; this never forgets a change and never reports one
+// twice.
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fingerprint, readFolders, stoodStill } from './folder.ts';

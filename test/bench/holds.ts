@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Budget } from '../../src/budget/budget.ts';
 import { embeddedBudget } from '../../src/budget/embedded-budget.ts';
 import { openRedisBudget } from '../../src/budget/redis-budget.ts';
@@ -18,7 +19,8 @@ import { benchRedis } from './stage.ts';
 const IN_FLIGHT = 64;
 const FEW = 100;
 const MANY = 100_000;
-const TRIES = 3;
+const TRIES = 40;
+const AGAIN_MS = 50;
 const HOUR_MS = 3_600_000;
 
 const OPTIONS = {
@@ -115,6 +117,7 @@ async function holdOne(budget: Budget): Promise<string> {
       throw new Error(`a hold of the bench was not made: ${outcome.kind}`);
     } catch (fault) {
       if (left === 0 || !(fault instanceof GatewayFault)) throw fault;
+      await sleep(AGAIN_MS);
     }
   }
 }

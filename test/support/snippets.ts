@@ -2,7 +2,7 @@
 // lines in them with this checkout's `purser` and ports that are free.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { freePort } from './gateway.ts';
 
 /** The repository, with a slash at its end. */
@@ -49,13 +49,16 @@ export async function freeAddresses(known: Readonly<Record<string, string>> = {}
 
 /** A script that begins with this, runs what {@link runnable} makes, and leaves no process behind. */
 export const PREAMBLE = `set -e
-trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
-answers() { for _ in $(seq 200); do curl -s -o /dev/null "$1" && return; sleep 0.1; done; echo "$1 is silent"; exit 9; }
+trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
+answers() {
+  for _ in $(seq 200); do curl -s -o /dev/null "$1" && return; sleep 0.1; done
+  echo "$1 is silent"; exit 9
+}
 `;
 
 /**
- * Shell lines with `npx purser` as this checkout's and the addresses replaced. After a line that starts something in the
- * background the script waits until that answers; a line that ends in `# exit 1` must end with that code.
+ * Shell lines with `npx purser` as this checkout's and the addresses replaced. After a line that starts a gateway or a
+ * shop in the background the script waits until that answers; a line that ends in `# exit 1` must end with that code.
  */
 export function runnable(snippet: string, addresses: Addresses): string {
   const purser = `'${process.execPath}' '${join(ROOT, 'src/main.ts')}'`;
@@ -77,13 +80,10 @@ function expectingExit(line: string): string {
 }
 
 /** Runs a script of bash to its end; `stdout` has standard error in it. */
-export function shell(
-  cwd: string,
-  text: string,
-  env: NodeJS.ProcessEnv = {},
-): Promise<{ stdout: string; code: number | null }> {
+export function shell(cwd: string, text: string): Promise<{ stdout: string; code: number | null }> {
   return new Promise((resolve) => {
-    const child = spawn('bash', ['-c', text], { cwd, env: { ...process.env, ...env } });
+    const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
+    const child = spawn('bash', ['-c', text], { cwd, env: { ...process.env, PATH } });
     let stdout = '';
     child.stdout.on('data', (chunk) => {
       stdout += chunk;
