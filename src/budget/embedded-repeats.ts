@@ -1,5 +1,5 @@
-// Which earlier purchase a request without a key stands for, and whether a purchase is still running (contract
-// section 5, "Retries never pay twice"). The Lua of the Redis store does the same, rule for rule.
+// Which earlier purchase a request without a key stands for, and whether a purchase is still running. The Lua of the
+// Redis store does the same, rule for rule.
 import type { DatabaseSync } from 'node:sqlite';
 import type { Purchase } from '../domain/hold.ts';
 import type { HoldRow, HoldRows } from './embedded-rows.ts';

@@ -1,4 +1,4 @@
--- The purchase that an equal request without a key stands for (contract section 5, "Retries never pay twice").
+-- The purchase that an equal request without a key stands for.
 
 local function stands(hold, now)
   if hold.state == 'exposed' then return true end

@@ -20,7 +20,7 @@ export const ROLLING_PARTS = 60;
 
 /**
  * The length in milliseconds of one part of a rolling window, at least 1: a sixtieth, rounded up. A part begins at
- * ⌊now ÷ part⌋ × part and counts until it is wholly older than the window's length (contract section 3, "Windows").
+ * ⌊now ÷ part⌋ × part and counts until it is wholly older than the window's length.
  */
 export function rollingPartMs(lengthMs: number): number {
   if (!Number.isSafeInteger(lengthMs) || lengthMs < 1)

@@ -1,4 +1,4 @@
-// `sandbox/charge` (the contract's "The sandbox rail's wire"): request JSON to offer.
+// `sandbox/charge` (docs/sandbox-rail.md): request JSON to offer.
 import type { Challenge, Offer } from '../domain/offer.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { JsonObject } from '../domain/strict-json.ts';

@@ -1,4 +1,5 @@
-// Problems in the forms that CI systems show beside the line they stand at. It shows what it is given and judges nothing.
+// Problems in the forms that CI systems show beside the line they stand at. It shows what it is given and judges
+// nothing.
 import { createHash } from 'node:crypto';
 import { relative, resolve } from 'node:path';
 import type { Problem } from '../yaml/problem.ts';

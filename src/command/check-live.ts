@@ -47,7 +47,8 @@ function lowLimits(here: BudgetView, live: BudgetView, spot: Spot): Problem[] {
     const [fullest] = scopes;
     if (!fullest) return [];
     const others = scopes.length === 1 ? '' : ` and ${scopes.length - 1} more`;
-    const message = `${limit} is below what is already spent: ${used} by ${fullest.scope}${others}; nothing more is paid`;
+    const spent = `${used} by ${fullest.scope}${others}`;
+    const message = `${limit} is below what is already spent: ${spent}; nothing more is paid`;
     return [problem(spot, { id: here.id, key, message: `${message} there until it resets`, severity: 'warning' })];
   };
   const [first] = over;

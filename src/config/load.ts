@@ -27,7 +27,7 @@ export interface LoadedConfig {
   readonly problems: readonly Problem[];
 }
 
-/** Reads the configuration (contract, section 2). Never throws for what the file holds. */
+/** Reads the configuration. Never throws for what the file holds. */
 export function loadConfig(path: string, options: LoadOptions): LoadedConfig {
   const file = resolve(path);
   const yaml = readFile(file, path);

@@ -1,4 +1,4 @@
-// What a merchant checks of a sandbox payment (the contract's "The sandbox rail's wire"), written from that page alone
+// What a merchant checks of a sandbox payment (docs/sandbox-rail.md), written from that page alone
 // so that it shares nothing with the wallet it judges.
 import { createPublicKey, verify } from 'node:crypto';
 

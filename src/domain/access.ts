@@ -26,7 +26,7 @@ const STICKY = 0o1000;
 
 /**
  * May this file or folder hold secrets? What is ours and open to the group or to others is to be tightened; what is
- * somebody else's must not be open to others, nor writable for a group we are not in (contract, "Configuration").
+ * somebody else's must not be open to others, nor writable for a group we are not in.
  */
 export function judgeAccess(status: AccessStatus, self: ProcessIdentity): AccessVerdict {
   if (status.mode & STICKY) return { kind: 'refused', why: 'it is shared by many users (sticky bit)' };

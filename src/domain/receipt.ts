@@ -7,7 +7,7 @@ const amount = z.string().regex(/^[0-9]+\.[0-9]{6}$/);
 const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** Every kind of receipt (contract, "Receipts"). */
+/** Every kind of receipt. */
 export const RECEIPT_KINDS = [
   'refused',
   'intended',

@@ -8,7 +8,7 @@ interface Row {
   readonly retryAfter?: number;
 }
 
-/** Every code that an agent can be answered with (contract, "What an agent sees"). */
+/** Every code that an agent can be answered with. */
 export const REFUSALS = {
   token_missing: { status: 401, title: 'Identity token missing' },
   token_invalid: { status: 401, title: 'Identity token not accepted' },

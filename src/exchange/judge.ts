@@ -1,4 +1,4 @@
-// What a service's answer to a payment proof means (contract, section 5). Pure: it only names the case.
+// What a service's answer to a payment proof means. Pure: it only names the case.
 
 /** The four ends an answer can mean. */
 export type Verdict = 'settled' | 'rejected' | 'not_delivered' | 'passed';

@@ -1,4 +1,4 @@
-// Where a request carries its identity token, and what of it must not go upstream (contract, section 4). Pure; it
+// Where a request carries its identity token, and what of it must not go upstream. Pure; it
 // believes nothing that the token says: an unverified issuer only decides whose header it is.
 import { type Refusal, refuse } from '../domain/refusal.ts';
 import { MAX_TOKEN_LENGTH, mentionsIssuer } from './compact-jws.ts';
@@ -152,7 +152,7 @@ function missing(lines: CredentialLines): Refusal {
   const taken =
     others.length === 0
       ? ''
-      : ` What stands in ${others.join(' and ')} was taken for the service's own, because it names no issuer of this gateway.`;
+      : ` What stands in ${others.join(' and ')} was taken for the service's own: it names no issuer of this gateway.`;
   return refuse('token_missing', `The request carries no identity token.${taken} ${HOW_TO_SEND}`);
 }
 

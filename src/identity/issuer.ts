@@ -31,7 +31,7 @@ export type KeySource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'memory'; readonly jwks: JSONWebKeySet };
 
-/** One issuer whose tokens are accepted (contract, section 2, `identity.issuers`). */
+/** One issuer whose tokens are accepted. */
 export interface IssuerOptions {
   /** Exactly the token's `iss`. */
   readonly issuer: string;

@@ -1,4 +1,4 @@
-// A receipt as a link of the chain: its canonical bytes, its hash, its signature (contract, "Receipts"). Pure.
+// A receipt as a link of the chain: its canonical bytes, its hash, its signature. Pure.
 import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { canonicalJson } from '../domain/canonical.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';

@@ -20,7 +20,8 @@ export async function operatorToken(stateDir: string): Promise<OperatorToken> {
 }
 
 /**
- * The generated token, or undefined when there is none. Throws when the file holds anything else, others can read it, or
+ * The generated token, or undefined when there is none. Throws when the file holds anything else, others can read it,
+ * or
  * a group this process is not in can write it.
  */
 export async function readOperatorToken(stateDir: string): Promise<string | undefined> {

@@ -33,7 +33,7 @@ export interface LoadedPolicies {
   readonly problems: readonly Problem[];
 }
 
-/** Reads and judges the folders, in order (contract, section 3). Never throws for what is on disk. */
+/** Reads and judges the folders, in order. Never throws for what is on disk. */
 export function loadPolicies(folders: readonly string[], context: PolicyContext): LoadedPolicies {
   return buildSet(readFolders(folders), context);
 }

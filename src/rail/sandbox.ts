@@ -1,5 +1,5 @@
 // The sandbox rail: play money signed with an Ed25519 key, for demos and tests. It is refused at load beside a wallet
-// of any real rail, and it must never sign anything but the sandbox wire of the contract.
+// of any real rail, and it must never sign anything but the sandbox wire (docs/sandbox-rail.md).
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { canonicalJson } from '../domain/canonical.ts';
@@ -84,7 +84,7 @@ function judge(id: string, offer: Offer, asset: RailAsset): PayableOutcome {
   return true;
 }
 
-/** The contract's "The sandbox rail's wire": the payload of one charge. */
+/** The payload of one charge (docs/sandbox-rail.md). */
 function signCharge(key: KeyObject, publicKey: string, payment: PlannedPayment): Record<string, unknown> {
   const { id, realm, request } = payment.offer.challenge;
   const until = payment.redeemableUntil / 1000;

@@ -30,7 +30,9 @@ const CONNECTIONS_PER_SERVICE = 1_024;
 /** Silence between two parts of an answer's body; an event stream that is quiet for longer is cut. */
 export const BODY_SILENCE_MS = 300_000;
 
-/** An idle connection is let go this long before the service would close it: a proof sent into a closing one is lost. */
+/**
+ * An idle connection is let go this long before the service would close it: a proof sent into a closing one is lost.
+ */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
 
 // undici's own entry also loads fetch, WebSocket and mocks: 15 MB more in a process that only ever uses its pool.

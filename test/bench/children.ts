@@ -1,4 +1,5 @@
-// Processes of the bench: each server runs in one of its own, on a core that it shares with nothing it is compared with.
+// Processes of the bench: each server runs in one of its own, on a core that it shares with nothing it is compared
+// with.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -41,7 +41,7 @@ test('a limit below what is spent is a warning at its line, with the numbers and
   const { code, out } = await check(policy({ limit: '1.00 USD', ceiling: '0.50 USD' }));
   expect(code).toBe(0);
   expect(out).toMatch(
-    /next\/policy\.yaml:5:1 {2}budgets purse: limit {2}warning: 1\.000000 is below.*1\.500000 settled and 0\.000000 held by \["buyer-1"\]/,
+    /next\/policy\.yaml:5:1 {2}budgets purse: limit {2}warning: 1\.000000 is below.*1\.500000 settled.*\["buyer-1"\]/,
   );
 });
 

@@ -22,9 +22,21 @@ beforeAll(async () => {
     upstream: merchant.url,
     env: { EVM_KEY: funded.key },
     sections: {
-      identity: `{ issuers: [{ issuer: "${idp.issuer}", audience: purser, keys: { url: "${idp.keysUrl}" }, allowPrivateNetwork: true }] }`,
-      assets: `\n  - { id: usdc, network: "${chain.network}", token: "${chain.token}", decimals: 6, value: "1 USD", eip712: { name: "${chain.eip712.name}", version: "${chain.eip712.version}" } }`,
-      wallets: `\n  - { id: treasury, rail: evm, key: { env: EVM_KEY }, networks: ["${chain.network}"], proofLifetime: 1m }`,
+      identity: `
+  issuers:
+    - issuer: "${idp.issuer}"
+      audience: purser
+      keys: { url: "${idp.keysUrl}" }
+      allowPrivateNetwork: true`,
+      assets: `
+  - id: usdc
+    network: "${chain.network}"
+    token: "${chain.token}"
+    decimals: 6
+    value: "1 USD"
+    eip712: { name: "${chain.eip712.name}", version: "${chain.eip712.version}" }`,
+      wallets: `
+  - { id: treasury, rail: evm, key: { env: EVM_KEY }, networks: ["${chain.network}"], proofLifetime: 1m }`,
     },
     policies: `agents: [{ id: research-1, owner: dana@example.com, team: research }]
 budgets: [{ id: purse, limit: 0.60 USD, window: day, per: [agent, payee] }]

@@ -15,7 +15,7 @@ import * as script from '../fakes/script.ts';
 import { freePort, policy, spawnGateway, startGateway } from '../support/gateway.ts';
 import { type Outcome, type Problem, type Stand, startStand, watch } from '../support/stand.ts';
 
-/** The contract's table. */
+/** Every code, as an agent builder reads of it. */
 const STATUS: Readonly<Record<string, number>> = {
   token_missing: 401,
   token_invalid: 401,

@@ -1,4 +1,4 @@
-// Retries never pay twice (contract, section 5): what a repeat of a purchase is answered, with a key and without, while
+// Retries never pay twice: what a repeat of a purchase is answered, with a key and without, while
 // the purchase runs and after it. Judged by the shop's books, the requests it read, and the budgets.
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';

@@ -1,5 +1,5 @@
 // Writes sandbox payment challenges as a merchant's raw `WWW-Authenticate` value, with any field changed, left out or
-// broken on purpose (draft-httpauth-payment-00, "Challenge"; the request is the contract's sandbox wire).
+// broken on purpose (draft-httpauth-payment-00, "Challenge"; the request is the sandbox wire).
 import { randomBytes } from 'node:crypto';
 
 /** What stands in the request of a sandbox charge; any member may be replaced or, with undefined, left out. */

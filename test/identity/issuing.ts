@@ -77,7 +77,7 @@ export async function signRaw(key: SigningKey, json: string, headerJson?: string
   return `${input}.${Buffer.from(signature).toString('base64url')}`;
 }
 
-/** Options of an issuer with the contract's defaults. */
+/** Options of an issuer with the documented defaults. */
 export function issuerOptions(changes: Partial<IssuerOptions>): IssuerOptions {
   return {
     issuer: 'https://idp.test',

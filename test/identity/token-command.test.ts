@@ -38,7 +38,7 @@ async function run(options: Omit<TokenOptions, 'configPath'>) {
   return { code, out, err };
 }
 
-test('a token for an agent stands alone on standard output and is accepted by the gateway of that state folder', async () => {
+test('a token for an agent stands alone on standard output, and the gateway of that folder accepts it', async () => {
   const { code, out, err } = await run({ agent: 'research-1', task: 'T-1', ttl: '30s' });
   expect([code, err]).toEqual([0, '']);
   const issuer = await openDevelopmentIssuer(join(folder, 'var'));

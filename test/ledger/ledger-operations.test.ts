@@ -145,7 +145,7 @@ test('keys are made once, for this user alone, and kept', () => {
   expect(readFileSync(join(dir, 'log-key.pem'), 'utf8')).toBe(before);
 });
 
-test('receipts whose key is missing, another one or unreadable stop the start, and nothing is made in its place', () => {
+test('receipts whose key is missing, another or unreadable stop the start, and no other key is made', () => {
   const dir = freshDir();
   const log = openLog(dir);
   log.seal({ kind: 'refused' });

@@ -119,7 +119,7 @@ test('a key that goes by the name of another is not taken for it', async () => {
   });
 });
 
-test('LOG-10 LOG-20 sequence goes on when the clock steps back, and the step is flagged without being a fault', async () => {
+test('LOG-10 LOG-20 sequence goes on when the clock steps back, and the step is flagged, no fault', async () => {
   const log = logOf(3);
   log.now = START - 86_400_000;
   log.seal(purchase('refused', 4));

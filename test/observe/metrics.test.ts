@@ -37,7 +37,7 @@ function metricsOf(changes: Partial<MetricsOptions> = {}): Metrics {
   return metrics;
 }
 
-test('a scrape shows every family of the contract with its labels and values', async () => {
+test('a scrape shows every documented family with its labels and values', async () => {
   const metrics = metricsOf();
   metrics.request('weather', 'paid');
   metrics.request('weather', 'paid');

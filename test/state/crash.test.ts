@@ -75,7 +75,7 @@ test('after kill -9 every acknowledged receipt is there, the chain verifies, and
   expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
 });
 
-test('a second process on the same folder is refused and told what to do; after the first is gone it may start', async () => {
+test('a second process on the same folder is refused and told what to do; it may start after the first', async () => {
   const dir = freshDir();
   const first = start(dir);
   expect(await opening(first)).toBe('open');

@@ -28,6 +28,9 @@ export interface GatewaySetup {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+const BUYERS = `  - { id: buyer-1, owner: dana@example.com, team: research }
+  - { id: buyer-2, owner: sam@example.com, team: content }`;
+
 /** The policy of most tests; each part can be replaced. */
 export function policy(
   options: {
@@ -43,7 +46,7 @@ export function policy(
 ): string {
   const { limit = '10.00 USD', payments, window = 'window: day', per = 'agent', ceiling = '1.00 USD' } = options;
   return `agents:
-${options.agents ?? '  - { id: buyer-1, owner: dana@example.com, team: research }\n  - { id: buyer-2, owner: sam@example.com, team: content }'}
+${options.agents ?? BUYERS}
 budgets:
   - { id: purse, limit: ${limit}, ${payments === undefined ? '' : `payments: ${payments}, `}${window}, per: ${per} }
 entitlements:
@@ -199,7 +202,9 @@ function testGateway(
   };
 }
 
-/** Sends exactly these bytes to an address and resolves with everything that came back until it closed or `ms` passed. */
+/**
+ * Sends exactly these bytes to an address and resolves with everything that came back until it closed or `ms` passed.
+ */
 export function sendRaw(url: string, bytes: string | Buffer, ms = 2_000): Promise<string> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {
