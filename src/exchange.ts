@@ -18,7 +18,7 @@ import { answerRefusal, answerUnsealed, faultRefusal, type Judged } from './exch
 import { answerRepeat, MISMATCH } from './exchange/repeat.ts';
 import { holdRefusal, lineChecks } from './exchange/store-answer.ts';
 import { isUpgrading, openTunnel, TOO_MANY, Tunnels, type UpgradingVisit } from './exchange/upgrading.ts';
-import { bodyEnd, ExchangeIds, openVisit, subjectOf, type Visit } from './exchange/visit.ts';
+import { bodyEnd, during, ExchangeIds, openVisit, subjectOf, timed, type Visit } from './exchange/visit.ts';
 import { findAgentPayment, findToken } from './identity/find-token.ts';
 import { headerValues, readAgentAsks } from './inbound/agent-request.ts';
 import { readTarget } from './inbound/target.ts';
@@ -88,14 +88,14 @@ export class Exchange {
 
   /** Who asks, for what, and may it at all? Everything here is judged before anything goes upstream. */
   async #tell(visit: Visit): Promise<void> {
-    const unknown = await this.#identify(visit);
+    const unknown = await during(visit, 'identify', () => this.#identify(visit));
     if (unknown) return this.#no(visit, unknown);
     const unclear = this.#readRequest(visit);
     if (unclear) return this.#no(visit, unclear);
     if (visit.target?.service === OWN_PAGES) {
       return ownPage(this.#parts, visit, visit.target, (refusal) => this.#no(visit, refusal));
     }
-    const admitted = this.#locateAndAdmit(visit);
+    const admitted = timed(visit, 'admit', () => this.#locateAndAdmit(visit));
     if (isRefusal(admitted)) return this.#no(visit, admitted, { checks: admitted.checks ?? [] });
     await this.#forward(visit as LocatedVisit, admitted);
   }
@@ -193,7 +193,8 @@ export class Exchange {
       if ('refusal' in order) return this.#noUnlessLeft(visit, order.refusal, order.judged);
       if (!this.#parts.ledger.ready()) return this.#no(visit, faultRefusal(NO_LEDGER), order.judged);
       if (!this.#parts.ready()) return this.#no(visit, faultRefusal(NO_STORE), order.judged);
-      const outcome = await this.#parts.budget.hold(order.request).catch((fault) => this.#told(fault));
+      const hold = () => this.#parts.budget.hold(order.request).catch((fault) => this.#told(fault));
+      const outcome = await during(visit, 'hold', hold);
       if (outcome.kind === 'refused') return this.#no(visit, outcome, order.judged);
       if (outcome.kind === 'held') return this.#pay(visit, order, outcome.lines);
       if (outcome.kind === 'repeat') return this.#repeat(visit, order, outcome.purchase);
@@ -252,7 +253,7 @@ export class Exchange {
   }
 
   #report(visit: Visit): void {
-    this.#parts.watch.ended({
+    visit.watched.ended({
       exchange: visit.exchange,
       method: visit.request.method ?? '',
       service: visit.service?.id ?? null,
@@ -261,7 +262,7 @@ export class Exchange {
       code: visit.code,
       outcome: visit.gone.aborted && visit.outcome !== 'paid' ? 'cut' : visit.outcome,
       ms: this.#parts.clock.monotonic() - visit.startedAt,
-      trace: visit.asks?.trace?.id ?? null,
+      trace: visit.watched.trace?.id ?? null,
     });
   }
 }

@@ -4,7 +4,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config/config.ts';
 import type { Clock, Random } from './domain/clock.ts';
-import type { Parts } from './exchange/parts.ts';
+import type { Parts, Watch } from './exchange/parts.ts';
 import { Exchange } from './exchange.ts';
 import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
 import { openIdentifier } from './gateway/identity.ts';
@@ -18,13 +18,14 @@ import { openFrom } from './inbound/from.ts';
 import { KeptAnswers } from './inbound/kept-answers.ts';
 import { createInbound, type Inbound } from './inbound/server.ts';
 import type { Log } from './observe/log.ts';
-import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createMetrics } from './observe/metrics.ts';
 import type { OfflineState } from './operators/api.ts';
 import type { Listener } from './operators/listener.ts';
 import { createProbes } from './operators/probes.ts';
 import { createOperators } from './operators/server.ts';
 import { loadPolicies } from './policy/load.ts';
 import type { PolicySet } from './policy/set.ts';
+import type { RequestTracer } from './trace/span.ts';
 import { hasErrors, showProblem } from './yaml/problem.ts';
 
 /** A gateway that is built; nothing listens before `listen`. */
@@ -45,8 +46,11 @@ const DRAIN_LOOK_MS = 25;
 const CLOCK: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const RANDOM: Random = { bytes: (length) => randomBytes(length) };
 
-/** Builds a gateway. Throws {@link StartFailed} for anything that must be mended before it can run. */
-export async function openGateway(config: Config, log: Log): Promise<Gateway> {
+/**
+ * Builds a gateway; requests are traced where there is a tracer, which stays the caller's. Throws {@link StartFailed}
+ * for anything that must be mended before it can run.
+ */
+export async function openGateway(config: Config, log: Log, tracer: RequestTracer | null = null): Promise<Gateway> {
   const { set, warnings } = firstPolicies(config);
   for (const warning of warnings) log.event('warn', 'policy warning', { problems: [warning] });
   const told: { sealed: Sealed } = { sealed: (receipt) => log.receipt(receipt) };
@@ -54,7 +58,7 @@ export async function openGateway(config: Config, log: Log): Promise<Gateway> {
     throw new StartFailed(error instanceof Error ? error.message : 'the state cannot be opened');
   });
   try {
-    return await assemble(config, log, set, store, told);
+    return await assemble(config, { log, tracer }, set, store, told);
   } catch (error) {
     await store.close();
     throw error;
@@ -63,7 +67,7 @@ export async function openGateway(config: Config, log: Log): Promise<Gateway> {
 
 async function assemble(
   config: Config,
-  log: Log,
+  { log, tracer }: { log: Log; tracer: RequestTracer | null },
   set: PolicySet,
   store: OpenStore,
   told: { sealed: Sealed },
@@ -75,7 +79,7 @@ async function assemble(
   const metrics = createMetrics(metricsOptions(operated));
   const rails = new Map(config.wallets.map((wallet) => [wallet.id, wallet.rail]));
   told.sealed = watchReceipts(log, metrics, (wallet) => rails.get(wallet) ?? 'unknown');
-  const parts = await exchangeParts(config, log, operated, store.key, metrics);
+  const parts = await exchangeParts(config, log, operated, store.key, createWatch(log, metrics, tracer));
   const exchange = new Exchange(parts);
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
   const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
@@ -124,7 +128,7 @@ async function exchangeParts(
   log: Log,
   { budget, ledger, authority, status }: Operated,
   key: Uint8Array,
-  metrics: Metrics,
+  watch: Watch,
 ): Promise<Parts> {
   const wallets = await openConfiguredWallets(config, RANDOM);
   const identifier = await openIdentifier(config, CLOCK, log);
@@ -147,7 +151,7 @@ async function exchangeParts(
     ready: () => status.recovered && authority.agreed(),
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
-    watch: createWatch(log, metrics),
+    watch,
     upstreamKey: (subject, name) =>
       createHmac('sha256', key)
         .update(JSON.stringify([subject, name]))

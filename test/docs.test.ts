@@ -26,8 +26,9 @@ const FILE = /^(?:#|\/\/) (policies\/[\w.-]+|[\w-]+\.(?:mjs|py))\n/;
 const MERGED = /^# in config\.yaml\b.*\n/;
 const SHOWN = /^# for production, in config\.yaml\b.*\n/;
 
-test('there is a page for each role, and one on what is promised', () => {
-  expect(PAGES).toEqual(['agent-builder.md', 'finance.md', 'guarantees.md', 'ops.md', 'security.md']);
+test('there is a page for each role, one on what is promised, and one on the sandbox wire', () => {
+  const pages = ['agent-builder.md', 'finance.md', 'guarantees.md', 'ops.md', 'sandbox-rail.md', 'security.md'];
+  expect(PAGES).toEqual(pages);
 });
 
 for (const name of PAGES) {

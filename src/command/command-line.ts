@@ -6,11 +6,10 @@ import { readInstant } from '../domain/rfc3339.ts';
 import { gatewayUrl } from './gateway-url.ts';
 import type { Io } from './io.ts';
 import type { ExportOptions, ListOptions, ReceiptsOptions, VerifyCommandOptions } from './receipts.ts';
+import { addReferences } from './references.ts';
 import type { ReportOptions } from './report.ts';
 import { REPORT_HELP } from './report-help.ts';
-
-/** The version of this release. */
-const VERSION = '0.1.0';
+import { VERSION } from './version.ts';
 
 /** Runs what the arguments say (without `node` and the script); resolves with the exit code and never throws. */
 export async function commandLine(args: readonly string[], io: Io): Promise<number> {
@@ -45,6 +44,7 @@ function purser(io: Io, done: Done): Command {
   addExplaining(program, io, done);
   addOperators(program, io, done);
   addStops(program, io, done);
+  addReferences(program, io);
   return program;
 }
 

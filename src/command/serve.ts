@@ -1,5 +1,6 @@
 // `purser serve`: runs the gateway until SIGTERM or SIGINT, then lets it finish what is under way. Standard output
 // belongs to the log; what is said to a person goes to standard error.
+import { isatty } from 'node:tty';
 import type { Config } from '../config/config.ts';
 import type { Gateway } from '../gateway.ts';
 import { openLog } from '../observe/log.ts';
@@ -11,7 +12,7 @@ export async function serve(options: { readonly config: string }, io: Io): Promi
   const config = readConfig(options.config, io, 'read');
   if (!config) return 1;
   const { openGateway } = await import('../gateway.ts');
-  const log = openLog({ fd: STANDARD_OUTPUT });
+  const log = openLog({ fd: STANDARD_OUTPUT, pretty: prettyFor(io.env) });
   const signalled = firstSignal();
   let gateway: Gateway | undefined;
   // Before there is a gateway there is nothing to reload, but the signal must not end the process.
@@ -33,6 +34,12 @@ export async function serve(options: { readonly config: string }, io: Io): Promi
 }
 
 const STANDARD_OUTPUT = 1;
+
+/** A terminal gets lines for people, everything else JSON. */
+export function prettyFor(env: Io['env']): 'plain' | 'coloured' | undefined {
+  if (!isatty(STANDARD_OUTPUT)) return undefined;
+  return env.NO_COLOR || env.TERM === 'dumb' ? 'plain' : 'coloured';
+}
 
 /** The first of either signal; a second one ends the process as it would have without us. */
 function firstSignal(): Promise<NodeJS.Signals> {

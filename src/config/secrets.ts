@@ -29,9 +29,23 @@ export type Judge = (text: string) => { readonly text: string } | { readonly wro
 
 const LITERAL = 'is never written here; write { env: NAME } or { file: PATH } instead';
 
+/** The JSON Schema of a reference, for editors. */
+export const REFERENCE_FACTS = {
+  oneOf: ['env', 'file'].map((key) => ({
+    type: 'object',
+    properties: { [key]: { type: 'string', minLength: 1 } },
+    required: [key],
+    additionalProperties: false,
+  })),
+};
+
+function byReference<T>(read: (written: unknown, context: z.core.$RefinementCtx) => T): z.ZodType<T, unknown> {
+  return z.unknown().transform(read).meta(REFERENCE_FACTS);
+}
+
 /** A secret by reference, accepted by `judge`. */
 export function secret(sources: Sources, judge: Judge): z.ZodType<Secret, unknown> {
-  return z.unknown().transform((written, context) => {
+  return byReference((written, context) => {
     const read = readReference(sources, written, 'secret');
     if ('skipped' in read) return new Secret(undefined);
     if ('wrong' in read) return refuseText(context, read.wrong);
@@ -45,7 +59,7 @@ export function secretOrPlace(
   sources: Sources,
   judge: Judge,
 ): z.ZodType<{ key: Secret | null; file: string | null }, unknown> {
-  return z.unknown().transform((written, context) => {
+  return byReference((written, context) => {
     const read = readReference(sources, written, 'secret');
     if ('skipped' in read) return { key: new Secret(undefined), file: null };
     if ('wrong' in read && read.missing !== undefined) return { key: null, file: read.missing };
@@ -57,7 +71,7 @@ export function secretOrPlace(
 
 /** Certificates by reference (public, so anybody may read the file); empty when it was skipped. */
 export function certificates(sources: Sources): z.ZodType<string, unknown> {
-  return z.unknown().transform((written, context) => {
+  return byReference((written, context) => {
     const read = readReference(sources, written, 'public');
     if ('skipped' in read) return '';
     if ('wrong' in read) return refuseText(context, read.wrong);

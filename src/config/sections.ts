@@ -3,7 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { duration, isTimeZone, rate, refuseText, size } from '../yaml/units.ts';
 import { hostPort, network, peer } from './addresses.ts';
-import { certificates, hex32, type Judge, redisUrl, type Sources, secret, tlsKey } from './secrets.ts';
+import { certificates, hex32, type Judge, REFERENCE_FACTS, redisUrl, type Sources, secret, tlsKey } from './secrets.ts';
 
 /** The sections of the file, in the order of the documentation. */
 export const SECTIONS = [
@@ -63,6 +63,7 @@ const redis = (sources: Sources) =>
         if (judged && 'wrong' in judged) return refuseText(context, judged.wrong);
         return judged ? { literal: judged.text } : { reference: written };
       })
+      .meta({ anyOf: [{ type: 'string', pattern: '^rediss?://' }, REFERENCE_FACTS] })
       .optional(),
     namespace: z
       .string()
@@ -123,11 +124,14 @@ export const operators = z
   })
   .prefault({});
 
+const FOLDER = { type: 'string', minLength: 1 };
+
 export const policies = (sources: Sources) =>
   z
     .unknown()
     .transform((written) => (Array.isArray(written) ? written : [written ?? './policies']))
-    .pipe(z.array(pathFrom(sources.folder)).min(1).max(100));
+    .pipe(z.array(pathFrom(sources.folder)).min(1).max(100))
+    .meta({ anyOf: [FOLDER, { type: 'array', items: FOLDER, minItems: 1, maxItems: 100 }] });
 
 /** Everything has a limit; times in milliseconds, sizes in bytes. */
 export const limits = z

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { readEvmAddress, ZERO_ADDRESS } from '../domain/evm-address.ts';
 import { readMoney } from '../domain/money.ts';
-import { duration, money, refuseText } from '../yaml/units.ts';
+import { duration, MONEY_FACTS, money, refuseText } from '../yaml/units.ts';
 import { ed25519Key, evmKey, type Sources, secret, secretOrPlace } from './secrets.ts';
 
 const id = z
@@ -24,13 +24,16 @@ const network = z.string().transform((text, context) => {
 });
 
 /** The worth of one whole unit: an exact decimal above 0 and a currency. */
-const worth = z.unknown().transform((written, context) => {
-  if (written === undefined) return refuseText(context, 'is required');
-  const read = typeof written === 'string' ? readMoney(written) : undefined;
-  if (!read) return refuseText(context, 'must be an amount and a currency such as "1 USD"');
-  if (read.amount.digits === 0n) return refuseText(context, 'must be more than 0');
-  return read;
-});
+const worth = z
+  .unknown()
+  .transform((written, context) => {
+    if (written === undefined) return refuseText(context, 'is required');
+    const read = typeof written === 'string' ? readMoney(written) : undefined;
+    if (!read) return refuseText(context, 'must be an amount and a currency such as "1 USD"');
+    if (read.amount.digits === 0n) return refuseText(context, 'must be more than 0');
+    return read;
+  })
+  .meta(MONEY_FACTS);
 
 export const asset = z
   .strictObject({
@@ -110,10 +113,13 @@ const evmWallet = (sources: Sources) =>
     }));
 
 const laterRails = ['tempo', 'stripe', 'lightning', 'card', 'solana'] as const;
-const laterWallet = z.looseObject({ rail: z.enum(laterRails) }).transform((_, context): never => {
-  context.addIssue({ code: 'custom', path: ['rail'], message: 'not in this version' });
-  return z.NEVER;
-});
+const laterWallet = z
+  .looseObject({ rail: z.enum(laterRails) })
+  .transform((_, context): never => {
+    context.addIssue({ code: 'custom', path: ['rail'], message: 'not in this version' });
+    return z.NEVER;
+  })
+  .meta({ not: {} });
 
 export const wallet = (sources: Sources) =>
   z.discriminatedUnion('rail', [sandboxWallet(sources), evmWallet(sources), laterWallet]);

@@ -8,7 +8,7 @@ import { ReplayBody } from '../inbound/replay-body.ts';
 import type { Answer } from '../upstream/answer.ts';
 import { type Forwarded, forward } from '../upstream/forward.ts';
 import { agentHeaders, upstreamHeaders } from '../upstream/headers.ts';
-import type { Parts, Service } from './parts.ts';
+import type { Parts, Service, Step } from './parts.ts';
 import { letBodyCome, subjectOf, type Visit } from './visit.ts';
 
 /** A visit that was located and admitted: what forwarding needs is known. */
@@ -22,39 +22,54 @@ export async function forwardFirst(parts: Parts, visit: LocatedVisit): Promise<A
   const streams = visit.body instanceof ReplayBody;
   const length = headerValues(visit.request.rawHeaders, 'content-length')[0];
   if (streams) letBodyCome(visit);
+  const step = callStep(visit, 'forward');
+  const own = { authorization: null, contentLength: streams && length ? Number(length) : null };
   const forwarded = await forward(
     visit.service.pool,
     {
       method: visit.request.method ?? 'GET',
       target: targetOf(visit),
-      headers: headersOf(parts, visit, {
-        authorization: null,
-        contentLength: streams && length ? Number(length) : null,
-      }),
+      headers: headersOf(parts, visit, own, step),
       body: visit.body instanceof ReplayBody ? visit.body.stream() : null,
       timeoutMs: visit.service.upstreamHeadersMs,
     },
     visit.gone,
   );
+  endCall(step, forwarded);
   return unpaidAnswer(visit, forwarded);
 }
 
 /** Sends the request once more, unpaid, for a fresh challenge. The body must have been kept. */
 export async function forwardAgain(parts: Parts, visit: LocatedVisit): Promise<Answer | Refusal> {
-  const request = { ...replayed(parts, visit, null), timeoutMs: visit.service.upstreamHeadersMs };
-  return unpaidAnswer(visit, await forward(visit.service.pool, request, visit.gone));
+  const step = callStep(visit, 'forward');
+  const request = { ...replayed(parts, visit, null, step), timeoutMs: visit.service.upstreamHeadersMs };
+  const forwarded = await forward(visit.service.pool, request, visit.gone);
+  endCall(step, forwarded);
+  return unpaidAnswer(visit, forwarded);
 }
 
 /** Sends the request with its proof, once. It goes on without the agent. */
-export function forwardPaid(
+export async function forwardPaid(
   parts: Parts,
   visit: LocatedVisit,
   authorization: string,
   mayStart: () => boolean,
 ): Promise<Forwarded> {
-  const request = { ...replayed(parts, visit, authorization), timeoutMs: visit.service.paymentSettleMs, mayStart };
-  return forward(visit.service.pool, request, null);
+  const step = callStep(visit, 'pay');
+  const timeoutMs = visit.service.paymentSettleMs;
+  const request = { ...replayed(parts, visit, authorization, step), timeoutMs, mayStart };
+  const forwarded = await forward(visit.service.pool, request, null);
+  endCall(step, forwarded);
+  return forwarded;
 }
+
+/** A step in which the service is called. */
+export function callStep(visit: LocatedVisit, name: 'forward' | 'pay'): Step {
+  return visit.watched.step(name, { method: visit.request.method ?? 'GET', host: visit.service.host });
+}
+
+const endCall = (step: Step, forwarded: Forwarded): void =>
+  step.end(forwarded.kind === 'answered' ? forwarded.answer.status : null);
 
 /** An answer's headers as the agent gets them. */
 export function headersForAgent(
@@ -102,13 +117,13 @@ export function noAnswer(visit: LocatedVisit, why: 'unreachable' | 'timeout'): R
     : refuse('upstream_unreachable', `The service ${name} cannot be reached or broke off; nothing was paid.`);
 }
 
-function replayed(parts: Parts, visit: LocatedVisit, authorization: string | null) {
+function replayed(parts: Parts, visit: LocatedVisit, authorization: string | null, step: Step) {
   const body = visit.body.bytes;
   const streams = visit.body instanceof ReplayBody;
   return {
     method: visit.request.method ?? 'GET',
     target: targetOf(visit),
-    headers: headersOf(parts, visit, { authorization, contentLength: streams ? body.length : null }),
+    headers: headersOf(parts, visit, { authorization, contentLength: streams ? body.length : null }, step),
     body: body.length > 0 ? body : null,
   };
 }
@@ -117,20 +132,27 @@ function replayed(parts: Parts, visit: LocatedVisit, authorization: string | nul
 export const targetOf = (visit: LocatedVisit): string =>
   `${upstreamPath(visit.service, visit.target.path)}${visit.target.query}`;
 
-/** The request's headers as they go upstream. */
+/** The request's headers as they go upstream in this step. */
 export function headersOf(
   parts: Parts,
   visit: LocatedVisit,
   own: { authorization: string | null; contentLength: number | null; acceptPayment?: string },
+  step: Step,
 ): string[] {
   const key = visit.asks?.idempotencyKey ?? null;
-  const trace = visit.asks?.trace ?? null;
   return upstreamHeaders(visit.request.rawHeaders, visit.consumed, {
     host: visit.service.host,
     acceptPayment: parts.acceptPayment,
     idempotencyKey: key !== null && visit.identity ? parts.upstreamKey(subjectOf(visit.identity), key) : null,
-    traceparent:
-      trace === null ? null : `00-${trace.id}-${Buffer.from(parts.random.bytes(8)).toString('hex')}-${trace.flags}`,
+    traceparent: traceparentOf(parts, visit, step),
     ...own,
   });
+}
+
+/** The step's span; where none is kept another one each time, in the agent's trace. */
+function traceparentOf(parts: Parts, visit: LocatedVisit, { context }: Step): string | null {
+  const trace = context ?? visit.watched.trace;
+  if (trace === null) return null;
+  const parent = context?.parent ?? Buffer.from(parts.random.bytes(8)).toString('hex');
+  return `00-${trace.id}-${parent}-${trace.flags}`;
 }

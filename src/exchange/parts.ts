@@ -6,9 +6,11 @@ import type { Identity } from '../domain/agent.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { Decimal } from '../domain/money.ts';
 import type { Refusal } from '../domain/refusal.ts';
+import type { TraceContext } from '../inbound/agent-request.ts';
 import type { From } from '../inbound/from.ts';
 import type { KeptAnswers } from '../inbound/kept-answers.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Stage } from '../observe/metrics.ts';
 import type { PolicySet } from '../policy/set.ts';
 import type { RailAsset, Wallet } from '../rail/rail.ts';
 
@@ -57,11 +59,28 @@ export interface RequestEnd {
   readonly trace: string | null;
 }
 
-/** Who watches: logs and metrics. Nothing the exchange does depends on it. */
-export interface Watch {
+/** One step of a request, under way. */
+export interface Step {
+  /** The span that a service is called from; null where no traces are kept. */
+  readonly context: TraceContext | null;
+  /** `status` is that of the service's answer, null when there was none; left out where no service is called. */
+  end(status?: number | null): void;
+}
+
+/** Follows one request: logs, metrics, traces. */
+export interface RequestWatch {
+  /** What the request belongs to: the agent's trace or, where traces are kept, its span in it. */
+  readonly trace: TraceContext | null;
+  /** A step begins; `call` names the service's host and port where it is called in it. */
+  step(name: Stage, call?: { readonly method: string; readonly host: string }): Step;
   ended(end: RequestEnd): void;
+}
+
+/** Who watches. Nothing the exchange does depends on it. */
+export interface Watch {
+  /** A request begins, under the trace its agent names, if any. */
+  began(agents: TraceContext | null): RequestWatch;
   refused(code: string): void;
-  stage(name: string, ms: number): void;
   fault(what: 'store' | 'ledger' | 'exchange', cause: unknown): void;
 }
 

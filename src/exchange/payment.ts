@@ -12,14 +12,14 @@ import { type ReceiptState, receiptHeader } from '../inbound/reply.ts';
 import { standing } from '../policy/decide.ts';
 import type { Answer } from '../upstream/answer.ts';
 import type { Forwarded } from '../upstream/forward.ts';
-import type { Finisher } from './finisher.ts';
+import type { Finisher, Outcome } from './finisher.ts';
 import { forwardPaid, headersForAgent, type LocatedVisit } from './forwarding.ts';
 import { judgeAnswer } from './judge.ts';
 import type { Parts } from './parts.ts';
 import { type Payment, paymentEntry } from './payment-entry.ts';
 import { answerUnsealed } from './refusing.ts';
 import { type UncertainCode, uncertainRefusal } from './uncertain.ts';
-import { visitEntry } from './visit.ts';
+import { during, visitEntry } from './visit.ts';
 
 /** How long beyond `paymentSettle` an exposed purchase counts as running. */
 const RUN_MARGIN_MS = 10_000;
@@ -36,7 +36,8 @@ export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refus
     await parts.budget.release(order.request.id);
     return lost;
   }
-  const outcome = await parts.budget.expose(order.request.id, visit.service.paymentSettleMs + RUN_MARGIN_MS);
+  const runMs = visit.service.paymentSettleMs + RUN_MARGIN_MS;
+  const outcome = await during(visit, 'expose', () => parts.budget.expose(order.request.id, runMs));
   if (outcome.kind === 'stopped')
     return refuse('stopped', 'An operator stopped payments while this one was being decided.');
   if (outcome.kind === 'lapsed')
@@ -67,7 +68,8 @@ export async function sealIntended(parts: Parts, payment: Payment): Promise<'sea
     return 'left';
   }
   try {
-    const sealed = await parts.ledger.seal(paymentEntry(parts, payment, 'intended', {}));
+    const entry = paymentEntry(parts, payment, 'intended', {});
+    const sealed = await during(visit, 'seal', () => parts.ledger.seal(entry));
     payment.intended = sealed.receipt.id;
     return 'sealed';
   } catch (fault) {
@@ -107,7 +109,7 @@ async function sendProof(parts: Parts, payment: Payment): Promise<Forwarded> {
   const { offer, planned } = order;
   let authorization: string;
   try {
-    const proof = await order.wallet.prove(planned, order.asset);
+    const proof = await during(visit, 'prove', () => order.wallet.prove(planned, order.asset));
     authorization = mppAuthorization(offer.challenge, proof.payload, proof.source);
   } catch (fault) {
     parts.watch.fault('exchange', fault);
@@ -145,7 +147,7 @@ async function settled(
     upstreamStatus: answer.status,
   };
   const entry = paymentEntry(parts, payment, 'settled', { settlement });
-  const receipt = await finisher.finish({ entry, apply: () => parts.budget.settle(order.request.id) });
+  const receipt = await finish(finisher, payment, { entry, apply: () => parts.budget.settle(order.request.id) });
   const shown = withReceipt(parts, payment, headers, receipt, receipt === null ? 'pending' : 'settled');
   await handOver(parts, finisher, payment, answer, shown, receipt ?? payment.intended);
 }
@@ -159,10 +161,13 @@ async function passed(
   headers: string[],
 ): Promise<void> {
   const entry = paymentEntry(parts, payment, 'uncertain', { settlement: { upstreamStatus: answer.status } });
-  const receipt = await finisher.finish({ entry, apply: async () => {} });
+  const receipt = await finish(finisher, payment, { entry, apply: async () => {} });
   const shown = withReceipt(parts, payment, headers, receipt, receipt === null ? 'pending' : 'exposed');
   await handOver(parts, finisher, payment, answer, shown, receipt ?? payment.intended);
 }
+
+const finish = (finisher: Finisher, { visit }: Payment, outcome: Outcome): Promise<string | null> =>
+  during(visit, 'seal', () => finisher.finish(outcome));
 
 /** Streams the answer, and closes the purchase by what really reached the agent. */
 async function handOver(
@@ -209,7 +214,7 @@ async function uncertain(
   const refusal = uncertainRefusal(code, upstreamStatus, formatMicros(micros), redeemableUntil);
   const settlement = upstreamStatus === null ? {} : { upstreamStatus };
   const entry = paymentEntry(parts, payment, 'uncertain', { settlement, code });
-  const receipt = await finisher.finish({
+  const receipt = await finish(finisher, payment, {
     entry,
     apply: (id) => parts.budget.close(hold, { code, upstreamStatus, receipt: id }, false),
   });
@@ -225,7 +230,8 @@ async function neverSent(
 ): Promise<void> {
   const code = why === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable';
   const entry = paymentEntry(parts, payment, 'voided', { settlement: {}, code });
-  const receipt = await finisher.finish({ entry, apply: () => parts.budget.void(payment.order.request.id, 'freed') });
+  const release = () => parts.budget.void(payment.order.request.id, 'freed');
+  const receipt = await finish(finisher, payment, { entry, apply: release });
   const detail = 'The payment proof was made but never left the gateway, and was destroyed; nothing was paid.';
   answerUnsealed(parts, payment.visit, refuse(code, detail), receipt ?? payment.intended);
 }

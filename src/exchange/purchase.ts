@@ -14,7 +14,7 @@ import type { Answer } from '../upstream/answer.ts';
 import type { LocatedVisit } from './forwarding.ts';
 import type { Parts, ValuedAsset } from './parts.ts';
 import type { Judged } from './refusing.ts';
-import { subjectOf } from './visit.ts';
+import { subjectOf, timed } from './visit.ts';
 
 /** A decided purchase with a name on its rail: everything the hold's step asks for. */
 export interface Order {
@@ -42,7 +42,7 @@ export async function readOrder(
   answer: Answer,
   attempt: number,
 ): Promise<Order | RefusedDemand> {
-  const offers = offersOf(parts, visit, answer);
+  const offers = timed(visit, 'read', () => offersOf(parts, visit, answer));
   answer.discard(parts.limits.challengeBytes);
   const early = judgeOffers(parts, visit, admitted, offers);
   if ('refusal' in early || visit.body === NO_BODY) return orderOf(parts, visit, early, attempt);
@@ -75,7 +75,7 @@ function judgeOffers(
     candidates: offers.map((offer) => candidateOf(parts, offer)),
     maxPrice: visit.asks?.maxPrice ?? null,
   };
-  const decision = decide(set, admitted, demand);
+  const decision = timed(visit, 'decide', () => decide(set, admitted, demand));
   if (isRefusal(decision)) {
     return { refusal: decision, judged: { ...demandEntry(parts, offers[0]), ...rule, checks: decision.checks } };
   }

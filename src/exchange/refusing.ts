@@ -7,7 +7,7 @@ import { sendRefusal } from '../inbound/reply.ts';
 import type { Parts } from './parts.ts';
 import type { RefusalMeter } from './refusal-meter.ts';
 import { isUncertainCode } from './uncertain.ts';
-import { subjectOf, type Visit, visitEntry } from './visit.ts';
+import { during, subjectOf, type Visit, visitEntry } from './visit.ts';
 
 /** What a receipt of a refusal can say beside who, where and the code. */
 export type Judged = Pick<ReceiptEntry, 'challenge' | 'offer' | 'hold' | 'claim'> & {
@@ -75,7 +75,8 @@ async function sealRefusal(
     return { refusal: refuse('slow_down', detail), receipt: null };
   }
   try {
-    const sealed = await parts.ledger.seal(refusedEntry(parts, visit, refusal, judged));
+    const seal = () => parts.ledger.seal(refusedEntry(parts, visit, refusal, judged));
+    const sealed = await during(visit, 'seal', seal);
     return { refusal, receipt: sealed.receipt.id };
   } catch (fault) {
     parts.watch.fault('ledger', fault);

@@ -5,7 +5,7 @@ import type { Upgrade } from '../inbound/upgrade.ts';
 import { type Admitted, admit } from '../policy/decide.ts';
 import type { Answer } from '../upstream/answer.ts';
 import { forwardUpgrade, type Tunnel } from '../upstream/upgrade.ts';
-import { headersForAgent, headersOf, type LocatedVisit, noAnswer, targetOf } from './forwarding.ts';
+import { callStep, headersForAgent, headersOf, type LocatedVisit, noAnswer, targetOf } from './forwarding.ts';
 import type { Parts } from './parts.ts';
 import { subjectOf } from './visit.ts';
 
@@ -23,6 +23,7 @@ const JUDGE_EVERY_MS = 1_000;
 /** Asks the service; its answer, unless it agreed or demands a payment. */
 export async function openTunnel(parts: Parts, visit: UpgradingVisit): Promise<Tunnel | Answer | Refusal> {
   const { service, upgrade, response } = visit;
+  const step = callStep(visit, 'forward');
   const upgraded = await forwardUpgrade(
     {
       ...{
@@ -32,11 +33,12 @@ export async function openTunnel(parts: Parts, visit: UpgradingVisit): Promise<T
         timeoutMs: service.upstreamHeadersMs,
       },
       ...{ protocol: upgrade.protocol, near: upgrade.socket, head: upgrade.head },
-      headers: headersOf(parts, visit, { authorization: null, contentLength: null, acceptPayment: '' }),
+      headers: headersOf(parts, visit, { authorization: null, contentLength: null, acceptPayment: '' }, step),
       agentHeaders: (headers) => headersForAgent(visit, { headers }).headers,
     },
     visit.gone,
   );
+  step.end(upgraded.kind === 'open' ? 101 : upgraded.kind === 'lost' ? null : upgraded.answer.status);
   if (upgraded.kind === 'lost') return noAnswer(visit, upgraded.why);
   if (upgraded.kind === 'open') {
     response.detachSocket(upgrade.socket);

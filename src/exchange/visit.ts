@@ -4,11 +4,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Agent, Identity } from '../domain/agent.ts';
 import type { Random } from '../domain/clock.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
-import { type AgentAsks, headerValues } from '../inbound/agent-request.ts';
+import { type AgentAsks, headerValues, readTrace } from '../inbound/agent-request.ts';
 import { type BodyEnd, NO_BODY, ReplayBody } from '../inbound/replay-body.ts';
 import type { Target } from '../inbound/target.ts';
 import type { Upgrade } from '../inbound/upgrade.ts';
-import type { Parts, RequestEnd, Service } from './parts.ts';
+import type { Stage } from '../observe/metrics.ts';
+import type { Parts, RequestEnd, RequestWatch, Service } from './parts.ts';
 
 /** Everything an exchange has learned about its request. Filled in step by step, in the order of the story. */
 export interface Visit {
@@ -17,6 +18,8 @@ export interface Visit {
   readonly response: ServerResponse;
   readonly body: ReplayBody | typeof NO_BODY;
   readonly startedAt: number;
+  /** Is told of its steps. */
+  readonly watched: RequestWatch;
   /** The agent asks for another protocol on its connection. */
   readonly upgrade: Upgrade | null;
   /** Whether the agent left before its answer was handed over. */
@@ -112,6 +115,7 @@ export function openVisit(
     response,
     body: ReplayBody.present(request) ? new ReplayBody(request, parts.limits.replayBodyBytes) : NO_BODY,
     startedAt: parts.clock.monotonic(),
+    watched: parts.watch.began(readTrace(request.rawHeaders)),
     upgrade,
     gone,
     awaitsContinue,
@@ -141,6 +145,26 @@ export function bodyEnd(visit: Visit): Promise<BodyEnd> {
   return visit.body.whole();
 }
 
+/** Does one step of a visit that waits for nothing, and reports how long it took. */
+export function timed<T>(visit: Visit, name: Stage, work: () => T): T {
+  const step = visit.watched.step(name);
+  try {
+    return work();
+  } finally {
+    step.end();
+  }
+}
+
+/** Does one step of a visit and reports how long it took, however it ends. */
+export async function during<T>(visit: Visit, name: Stage, work: () => Promise<T>): Promise<T> {
+  const step = visit.watched.step(name);
+  try {
+    return await work();
+  } finally {
+    step.end();
+  }
+}
+
 /** The members every receipt of this visit shares, as far as they are known. */
 export function visitEntry(
   parts: Parts,
@@ -148,7 +172,7 @@ export function visitEntry(
 ): Pick<ReceiptEntry, 'exchange' | 'trace' | 'agent' | 'service' | 'request'> {
   return {
     exchange: visit.exchange,
-    ...(visit.asks?.trace ? { trace: visit.asks.trace.id } : {}),
+    ...(visit.watched.trace ? { trace: visit.watched.trace.id } : {}),
     ...(visit.identity ? { agent: agentEntry(visit.identity, visit.agent, visit.asks) } : {}),
     ...(visit.service ? { service: serviceEntry(visit.service) } : {}),
     ...(visit.target ? { request: requestEntry(parts, visit, visit.target) } : {}),

@@ -1,23 +1,28 @@
-// Turns what the exchange reports into log lines and metrics. Nothing depends on it.
+// Turns what the exchange reports into log lines, metrics and traces. Nothing depends on it.
 import type { Micros } from '../domain/money.ts';
 import type { Receipt } from '../domain/receipt.ts';
-import type { Watch } from '../exchange/parts.ts';
+import type { RequestEnd, RequestWatch, Step, Watch } from '../exchange/parts.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
-import type { Metrics, PaymentState } from '../observe/metrics.ts';
+import type { Metrics, PaymentState, Stage } from '../observe/metrics.ts';
+import type { RequestTracer, TracedSpan } from '../trace/span.ts';
+import {
+  answerAttributes,
+  callAttributes,
+  isFailure,
+  methodOf,
+  requestAttributes,
+  routeOf,
+} from './span-attributes.ts';
 
 /** At most one line a second about each kind of fault; a store that is down would fill the disk. */
 const FAULT_EVERY_MS = 1_000;
 
-/** The watch of a gateway's exchange. */
-export function createWatch(log: Log, metrics: Metrics): Watch {
+/** The watch of a gateway's exchange; traces are kept where there is a tracer. */
+export function createWatch(log: Log, metrics: Metrics, tracer: RequestTracer | null): Watch {
   const lastFault = new Map<string, number>();
   return {
-    ended: (end) => {
-      metrics.request(end.service, end.outcome);
-      log.access(end);
-    },
+    began: (agents) => new Following(log, metrics, agents, tracer?.begin(agents) ?? null),
     refused: (code) => metrics.refusal(code),
-    stage: (name, ms) => metrics.stage(name, ms / 1_000),
     fault: (what, cause) => {
       const now = Date.now();
       if (now - (lastFault.get(what) ?? 0) < FAULT_EVERY_MS) return;
@@ -25,6 +30,42 @@ export function createWatch(log: Log, metrics: Metrics): Watch {
       log.event('error', FAULT_MESSAGE[what], { error: errorFacts(cause) });
     },
   };
+}
+
+/** One request in metrics, log and trace. */
+class Following implements RequestWatch {
+  readonly trace: RequestWatch['trace'];
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #span: TracedSpan | null;
+
+  constructor(log: Log, metrics: Metrics, agents: RequestWatch['trace'], span: TracedSpan | null) {
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#span = span;
+    this.trace = span?.context ?? agents;
+  }
+
+  step(name: Stage, call?: { readonly method: string; readonly host: string }): Step {
+    const startedAt = performance.now();
+    const span = this.#span?.step(name, call ? 'client' : 'internal', call ? callAttributes(call) : {}) ?? null;
+    return {
+      context: span?.context ?? null,
+      end: (status) => {
+        this.#metrics.stage(name, (performance.now() - startedAt) / 1_000);
+        if (!span) return;
+        const failed = status !== undefined && isFailure(name, status);
+        span.end(status === undefined ? {} : answerAttributes(status, failed), { failed });
+      },
+    };
+  }
+
+  ended(end: RequestEnd): void {
+    this.#metrics.request(end.service, end.outcome);
+    this.#log.access(end);
+    const name = `${methodOf(end.method, 'HTTP')}${end.service === null ? '' : ` ${routeOf(end.service)}`}`;
+    this.#span?.end(requestAttributes(end), { name, failed: end.status >= 500 || end.status === 0 });
+  }
 }
 
 /** Logs and counts every receipt, whoever sealed it; `railOf` names a wallet's rail. */

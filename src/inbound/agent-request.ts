@@ -10,8 +10,13 @@ export interface AgentAsks {
   readonly maxPrice: { readonly micros: Micros; readonly currency: string } | null;
   /** The client's own library says that this is a retry. */
   readonly saysRetry: boolean;
-  /** The trace id (32 hex digits) and the flags of a valid `traceparent` (W3C Trace Context, section 3.2). */
-  readonly trace: { readonly id: string; readonly flags: string } | null;
+}
+
+/** A `traceparent` in its parts: 32, 16 and 2 hex digits (W3C Trace Context, section 3.2). */
+export interface TraceContext {
+  readonly id: string;
+  readonly parent: string;
+  readonly flags: string;
 }
 
 /** The values of one header in a flat list, in order. */
@@ -42,7 +47,6 @@ export function readAgentAsks(raw: readonly string[]): AgentAsks | Refusal {
     purposeClaimed: single['Purser-Purpose'] ?? null,
     maxPrice: price,
     saysRetry: headerValues(raw, 'x-stainless-retry-count').some((value) => /^[1-9][0-9]{0,3}$/.test(value)),
-    trace: readTrace(headerValues(raw, 'traceparent')),
   };
 }
 
@@ -62,10 +66,13 @@ function readMaxPrice(text: string | null): AgentAsks['maxPrice'] | Refusal {
   return { micros, currency: money.currency };
 }
 
-function readTrace(values: string[]): AgentAsks['trace'] {
+/** The trace that a request belongs to; null where it names none, or not exactly one that can be read. */
+export function readTrace(raw: readonly string[]): TraceContext | null {
+  const values = headerValues(raw, 'traceparent');
   const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(values.length === 1 ? (values[0] ?? '') : '');
-  if (!match?.[1] || !match[3] || /^0+$/.test(match[1]) || /^0+$/.test(match[2] ?? '0')) return null;
-  return { id: match[1], flags: match[3] };
+  const [, id, parent, flags] = match ?? [];
+  if (!id || !parent || !flags || /^0+$/.test(id) || /^0+$/.test(parent)) return null;
+  return { id, parent, flags };
 }
 
 const malformed = (name: string, why: string): Refusal =>

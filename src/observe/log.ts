@@ -2,6 +2,7 @@
 // lists its members here and only those are copied, so that no header, token, query or foreign message can slip in.
 import { pino } from 'pino';
 import type { Receipt } from '../domain/receipt.ts';
+import { type Pretty, prettyLine } from './pretty.ts';
 
 /** One answered request. The path stands in receipts only; queries, headers and bodies are written nowhere. */
 export interface AccessLine {
@@ -54,8 +55,8 @@ export interface ErrorFacts {
 /** How much an event matters. */
 export type EventLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Where lines go: a file descriptor (1 is standard output) or nowhere. */
-export type LogTarget = { readonly fd: number } | 'silent';
+/** Where lines go: a file descriptor (1 is standard output), as JSON or made up for people, or nowhere. */
+export type LogTarget = { readonly fd: number; readonly pretty?: Pretty | undefined } | 'silent';
 
 /** The gateway's log. Nothing here throws or waits. */
 export interface Log {
@@ -105,7 +106,7 @@ export function openLog(target: LogTarget, level: EventLevel = 'info'): Log {
     sync: false,
     maxLength: MOST_BUFFERED_BYTES,
   });
-  const lines = joinLines(destination);
+  const lines = joinLines(destination, target.pretty);
   const logger = pino(
     {
       base: null,
@@ -127,7 +128,10 @@ export function openLog(target: LogTarget, level: EventLevel = 'info'): Log {
  * Joins lines and hands them on together: the destination measures all that it holds at each write, which for single
  * lines costs more than making them.
  */
-function joinLines(destination: Pick<ReturnType<typeof pino.destination>, 'write' | 'flushSync'>) {
+function joinLines(
+  destination: Pick<ReturnType<typeof pino.destination>, 'write' | 'flushSync'>,
+  pretty: Pretty | undefined,
+) {
   let waiting = '';
   const handOn = (): void => {
     if (waiting === '') return;
@@ -142,7 +146,7 @@ function joinLines(destination: Pick<ReturnType<typeof pino.destination>, 'write
   process.once('exit', flush);
   return {
     write(line: string): void {
-      waiting += line;
+      waiting += pretty === undefined ? line : prettyLine(line, pretty);
       if (waiting.length >= BUFFER_BYTES) handOn();
     },
     flush,

@@ -26,6 +26,7 @@ export const STAGES = [
   'prove',
   'pay',
 ] as const;
+export type Stage = (typeof STAGES)[number];
 const PAY_REASONS = ['draining', 'ledger', 'policy', 'store'] as const;
 const HOLD_STATES = ['held', 'exposed', 'uncertain'] as const satisfies readonly OpenHold['state'][];
 
@@ -147,7 +148,7 @@ function createGauges(registry: Registry) {
     policy: gauge('purser_policy_info', 'The policy set in force.', ['version']),
     reload: gauge('purser_policy_last_reload_successful', 'Was the last reload of the policies taken up?', []),
     until: gauge('purser_agent_until_seconds', "Each agent's review date; the 1,000 soonest.", ['agent']),
-    loop: gauge('purser_event_loop_delay_seconds', 'Delay of the event loop since the last scrape.', ['quantile']),
+    loop: gauge('purser_event_loop_delay_seconds', 'Delay of the event loop since the last scrape.', ['percentile']),
     canPay: gauge('purser_can_pay', '0 where this reason stands in the way of every payment.', ['reason']),
   };
 }
@@ -173,8 +174,8 @@ async function collect(from: Scraped, to: ReturnType<typeof createGauges>, loop:
   }
   const blocked = from.blocked();
   for (const reason of PAY_REASONS) to.canPay.set({ reason }, blocked[reason] ? 0 : 1);
-  to.loop.set({ quantile: '0.5' }, delaySeconds(loop, 50));
-  to.loop.set({ quantile: '0.99' }, delaySeconds(loop, 99));
+  to.loop.set({ percentile: '50' }, delaySeconds(loop, 50));
+  to.loop.set({ percentile: '99' }, delaySeconds(loop, 99));
   loop.reset();
 }
 

@@ -18,7 +18,7 @@ import type { OperatorToken } from './guard.ts';
 import type { Done, OrderParts, Orders } from './orders.ts';
 import { isProblem, type OperatorProblem, problem } from './problem.ts';
 import { receiveBody } from './reply.ts';
-import { type BudgetTerms, type BudgetView, budgetView, holdView, stopView } from './views.ts';
+import { type BudgetTerms, type BudgetView, budgetView, holdView, type PolicyView, stopView } from './views.ts';
 
 /** The most scopes of one budget that are shown. */
 const MOST_SCOPES = 1000;
@@ -46,17 +46,6 @@ export interface ApiParts {
 export interface OfflineState extends Pick<ApiParts, 'budgetTerms' | 'explain'>, Pick<OrderParts, 'ledger' | 'knows'> {
   readonly budget: ApiParts['budget'] & OrderParts['budget'];
   close(): Promise<void>;
-}
-
-/** The policy set in force, and what became of the last reload. */
-export interface PolicyView {
-  readonly version: string;
-  readonly lastReloadSuccessful: boolean;
-  /** Of the last reload, as `file:line:col  path  message`. */
-  readonly problems: readonly string[];
-  readonly agents: readonly string[];
-  readonly entitlements: readonly string[];
-  readonly budgets: readonly string[];
 }
 
 /** A request under /api/, already split. */

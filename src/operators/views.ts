@@ -63,6 +63,20 @@ export const budgetsAnswer = z.object({ budgets: z.array(budgetShape) });
 export const holdsAnswer = z.object({ holds: z.array(holdShape) });
 export const stopsAnswer = z.object({ stops: z.array(stopShape) });
 
+/** What an order answers: the receipt of it, and what the person should know about it. */
+export const doneAnswer = z.object({ receipt: text, warning: text.optional() });
+
+/** The policy set in force and what became of the last reload; `problems` as `file:line:col  path  message`. */
+export const policyAnswer = z.object({
+  version: text,
+  lastReloadSuccessful: z.boolean(),
+  problems: z.array(text).readonly(),
+  agents: z.array(text).readonly(),
+  entitlements: z.array(text).readonly(),
+  budgets: z.array(text).readonly(),
+});
+
+export type PolicyView = z.infer<typeof policyAnswer>;
 export type BudgetView = z.infer<typeof budgetShape>;
 export type HoldView = z.infer<typeof holdShape>;
 export type StopView = z.infer<typeof stopShape>;

@@ -35,37 +35,53 @@ export function readRate(text: string): Rate | undefined {
   return periodMs === undefined ? undefined : { count: Number(match?.[1]), periodMs };
 }
 
+/** What a JSON Schema says of a value that is read by code. */
+type SchemaFacts = Readonly<Record<string, unknown>>;
+
+/** The JSON Schema of an amount and its currency, for editors. */
+export const MONEY_FACTS: SchemaFacts = {
+  type: 'string',
+  pattern: '^[0-9]+(\\.[0-9]+)? [A-Z]{3}$',
+  examples: ['0.25 USD'],
+};
+
 /** A text with a unit that `read` understands; `wanted` says what it must be. */
-function written<T>(read: (text: string) => T | undefined, wanted: string): z.ZodType<T, unknown> {
-  return z.unknown().transform((value, context) => {
-    if (value === undefined) return refuseText(context, 'is required');
-    const known = typeof value === 'string' ? read(value) : undefined;
-    return known === undefined ? refuseText(context, wanted) : known;
-  });
+function written<T>(read: (text: string) => T | undefined, wanted: string, form: SchemaFacts): z.ZodType<T, unknown> {
+  return z
+    .unknown()
+    .transform((value, context) => {
+      if (value === undefined) return refuseText(context, 'is required');
+      const known = typeof value === 'string' ? read(value) : undefined;
+      return known === undefined ? refuseText(context, wanted) : known;
+    })
+    .meta({ type: 'string', ...form });
 }
 
 /** A duration from `least` to `most` (both as written), in milliseconds. */
 export function duration(least: string, most: string): z.ZodType<number, unknown> {
   const [min, max] = [readDuration(least) ?? 0, readDuration(most) ?? 0];
   const message = `must be from ${least} to ${most}`;
-  return written(readDuration, 'must be a duration such as 250ms, 30s, 15m, 1h or 7d').refine(
-    (value) => value >= min && value <= max,
-    message,
-  );
+  return written(readDuration, 'must be a duration such as 250ms, 30s, 15m, 1h or 7d', {
+    pattern: '^(0|[1-9][0-9]{0,8})(ms|s|m|h|d)$',
+    examples: ['250ms', '30s', '15m', '1h', '7d'],
+  }).refine((value) => value >= min && value <= max, message);
 }
 
 /** A size from `least` to `most` (both as written), in bytes. */
 export function size(least: string, most: string): z.ZodType<number, unknown> {
   const [min, max] = [readSize(least) ?? 0, readSize(most) ?? 0];
   const message = `must be from ${least} to ${most}`;
-  return written(readSize, 'must be a size such as 16KiB or 1MiB').refine(
-    (value) => value >= min && value <= max,
-    message,
-  );
+  return written(readSize, 'must be a size such as 16KiB or 1MiB', {
+    pattern: '^(0|[1-9][0-9]{0,5})(B|KiB|MiB|GiB)$',
+    examples: ['16KiB', '1MiB'],
+  }).refine((value) => value >= min && value <= max, message);
 }
 
 /** A rate such as `1000/m`. */
-export const rate: z.ZodType<Rate, unknown> = written(readRate, 'must be a rate such as 1000/m');
+export const rate: z.ZodType<Rate, unknown> = written(readRate, 'must be a rate such as 1000/m', {
+  pattern: '^[1-9][0-9]{0,8}/[smh]$',
+  examples: ['1000/m'],
+});
 
 /** An amount such as `0.25 USD`, its currency still to be compared with the accounting currency. */
 export interface StatedMoney {
@@ -74,7 +90,9 @@ export interface StatedMoney {
 }
 
 /** Money in micro-units; at most six decimals and {@link MAX_LIMIT_UNITS} units. */
-export const money: z.ZodType<StatedMoney, unknown> = z.unknown().transform((written, context) => {
+export const money: z.ZodType<StatedMoney, unknown> = z.unknown().transform(readStated).meta(MONEY_FACTS);
+
+function readStated(written: unknown, context: z.core.$RefinementCtx): StatedMoney {
   if (written === undefined) return refuseText(context, 'is required');
   const read = typeof written === 'string' ? readMoney(written) : undefined;
   if (!read) return refuseText(context, 'must be an amount and a currency such as 0.25 USD');
@@ -84,7 +102,7 @@ export const money: z.ZodType<StatedMoney, unknown> = z.unknown().transform((wri
     return refuseText(context, `can be at most ${MAX_LIMIT_UNITS} ${read.currency}`);
   }
   return { micros, currency: read.currency };
-});
+}
 
 /** As it stands in a message: `0.250000 USD`. */
 export const showMoney = (micros: Micros, currency: string): string => `${formatMicros(micros)} ${currency}`;
@@ -105,12 +123,14 @@ export function endOfDay(text: string, timeZone: string): number | undefined {
 export const day: z.ZodType<string, unknown> = written(
   (text) => (endOfDay(text, 'UTC') === undefined ? undefined : text),
   'must be a day of the calendar such as 2027-01-31',
+  { pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', examples: ['2027-01-31'] },
 );
 
 /** An RFC 3339 instant, calendar-valid, in milliseconds since 1970. */
 export const instant: z.ZodType<number, unknown> = written(
   readInstant,
   'must be an instant such as 2026-11-23T10:00:00Z',
+  { format: 'date-time', examples: ['2026-11-23T10:00:00Z'] },
 );
 
 /** Adds a problem and ends the reading of this value. */

@@ -66,7 +66,7 @@ async function openLoop(buy: () => Promise<boolean>, seconds: number): Promise<n
 /** The gateway's own p99 since it was last asked, in milliseconds. */
 async function loopDelayMs(operators: string): Promise<number> {
   const text = await (await fetch(`${operators}/metrics`)).text();
-  const found = /^purser_event_loop_delay_seconds\{quantile="0\.99"\} (\S+)$/m.exec(text)?.[1];
+  const found = /^purser_event_loop_delay_seconds\{percentile="99"\} (\S+)$/m.exec(text)?.[1];
   return Number(found) * 1_000;
 }
 

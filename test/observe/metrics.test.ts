@@ -67,7 +67,7 @@ test('a scrape shows every documented family with its labels and values', async 
   ]) {
     expect(text).toContain(`${expected}\n`);
   }
-  expect(text).toMatch(/purser_event_loop_delay_seconds\{quantile="0\.99"\} \d/);
+  expect(text).toMatch(/purser_event_loop_delay_seconds\{percentile="99"\} \d/);
 });
 
 test('LEAK-08 a hundred thousand invented services, codes, stages and teams make no series of their own', async () => {

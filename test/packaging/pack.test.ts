@@ -44,7 +44,7 @@ test('the example configuration that is packed is valid as it is', { timeout: 60
 test('nothing is packed but what runs: no source, no test, no left-over', () => {
   const packed = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
   const tops = new Set(packed.map((path) => path.replace(/^package\//, '').split('/')[0]));
-  const expected = ['LICENSE', 'README.md', 'bin', 'config.example.yaml', 'dist', 'package.json', 'policies'];
+  const expected = ['LICENSE', 'README.md', 'bin', 'config.example.yaml', 'dist', 'package.json', 'policies', 'schema'];
   expect([...tops].sort()).toEqual(expected);
   expect(packed.filter((path) => path.endsWith('.ts'))).toEqual([]);
   expect(readdirSync(tree)).not.toContain('dist');

@@ -77,7 +77,7 @@ for (const { name, available, open } of STORES) {
 
     test('CONC-11: left while it is recorded, after it was paid, and in mid-answer: one payment each', async () => {
       const { shop, gateway, gate } = await gated();
-      const disk = new DatabaseSync(join(gateway.folder, 'var', 'purser.sqlite'));
+      const disk = new DatabaseSync(join(gateway.folder, 'var', 'purser.sqlite'), { timeout: 5_000 });
       const early = leaving(gateway, '/reserve');
       await vi.waitFor(() => expect(shop.requests).toHaveLength(1), WAIT);
       // From here on the step that is due waits for its disk, on either side of the hold.
