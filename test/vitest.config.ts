@@ -1,7 +1,10 @@
 // Where tests are found. The suite runs each file in its own process; "long" holds what takes minutes.
 import { defineConfig } from 'vitest/config';
 
+// Real processes on a busy machine: a test that fails is tried again there, and reported as flaky when it then passes.
+const retry = process.env.CI ? 2 : 0;
 const shared = {
+  retry,
   root: new URL('..', import.meta.url).pathname,
   pool: 'forks' as const,
   testTimeout: 30_000,
