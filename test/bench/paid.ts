@@ -39,8 +39,8 @@ export async function benchPaid({ quick }: BenchOptions): Promise<boolean[]> {
 }
 
 /**
- * Purchase by purchase in turns, so that all meet the same machine. What a gateway still writes after its answer must not
- * weigh on whoever comes next.
+ * Purchase by purchase in turns, so that all meet the same machine. What a gateway still writes after its answer must
+ * not weigh on whoever comes next.
  */
 async function inTurns(buyers: ReadonlyMap<string, Purchase>, rounds: number, purchases: number) {
   const timings = new Map<string, Timings>([...buyers.keys()].map((name) => [name, []]));

@@ -10,7 +10,7 @@ import { afterAll } from 'vitest';
 export const ROOT = new URL('../..', import.meta.url).pathname;
 
 const SHIPPED = [
-  ...['bin', 'deploy', 'policies', 'src', 'config.example.yaml', 'Dockerfile', '.dockerignore'],
+  ...['bin', 'deploy', 'policies', 'schema', 'src', 'config.example.yaml', 'Dockerfile', '.dockerignore'],
   ...['LICENSE', 'README.md', 'package.json', 'package-lock.json', 'tsconfig.json'],
 ];
 
