@@ -238,7 +238,7 @@ export function askRaw(
         port: target.port,
         method,
         path: path ?? `${target.pathname}${target.search}`,
-        headers: ['Host', target.host, ...headers] as unknown as readonly string[],
+        headers: ['Host', target.host, ...headers],
       },
       (answer) => {
         let text = '';
