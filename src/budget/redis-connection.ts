@@ -10,11 +10,39 @@ const STEP_MS = 200;
 const PROBE_MS = 25;
 const AGAIN_MS = 500;
 const OPEN_MS = 5_000;
+/** Keys looked at by one call that removes old ones. */
+const DROP_PAGE = 500;
 /** How long WAIT waits for replicas; within {@link STEP_MS}. */
 const REPLICAS_MS = 100;
 
+/** What a store asks of its connection to Redis. */
+export interface Connection {
+  /** Resolves once steps may be taken; throws with the reason when they may not. */
+  open(): Promise<void>;
+  /** Runs one step. Throws {@link NotDone} when it certainly did not happen, another error when that is unknown. */
+  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  /** As `run`, and answers also how many replicas have what the step wrote. */
+  runReplicated(
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    replicas: number,
+  ): Promise<{ answer: unknown; replicas: number }>;
+  /** A few plain commands, under the same rules. */
+  command<T>(send: (redis: Commands) => Promise<T>): Promise<T>;
+  /** Removes the keys that match a pattern and that `drop` names, in small pieces. */
+  dropKeys(pattern: string, drop: (key: string) => boolean): Promise<void>;
+  end(): void;
+}
+
+/** The plain commands that a store sends. */
+export type Commands = Pick<Redis, 'zrange' | 'hdel' | 'hgetall'>;
+
+/** Makes a connection; `probeKey` lies where the steps' keys do. */
+export type Connect = (scripts: readonly Script[], probeKey: string) => Connection;
+
 /** A connection that is made and kept. */
-export class RedisConnection {
+export class RedisConnection implements Connection {
   readonly #redis: RedisClient;
   readonly #probeKey: string;
   readonly #scripts: readonly Script[];
@@ -58,7 +86,7 @@ export class RedisConnection {
 
   /** Runs one step. Throws {@link NotDone} when it certainly did not happen, another error when that is unknown. */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.command(async (redis) => {
+    return this.#send(async (redis) => {
       try {
         return await redis.evalsha(script.sha, keys.length, ...keys, ...args);
       } catch (error) {
@@ -70,7 +98,7 @@ export class RedisConnection {
 
   /** As {@link run}, and answers also how many replicas have what the step wrote. */
   async runReplicated(script: Script, keys: readonly string[], args: readonly string[], replicas: number) {
-    return this.command(async (redis) => {
+    return this.#send(async (redis) => {
       const send = (pipeline: ChainableCommander) => pipeline.wait(replicas, REPLICAS_MS).exec();
       let replies = await send(redis.pipeline().evalsha(script.sha, keys.length, ...keys, ...args));
       if (isUnknownScript(replies?.[0]?.[0])) {
@@ -83,8 +111,25 @@ export class RedisConnection {
     });
   }
 
-  /** Any command, within the time bound and under the same rules. */
-  async command<T>(send: (redis: RedisClient) => Promise<T>): Promise<T> {
+  /** A plain command, within the time bound and under the same rules. */
+  command<T>(send: (redis: Commands) => Promise<T>): Promise<T> {
+    return this.#send(send);
+  }
+
+  /** Removes the keys that match a pattern and that `drop` names, a page at a time. */
+  async dropKeys(pattern: string, drop: (key: string) => boolean): Promise<void> {
+    for (const server of this.#servers()) {
+      let cursor = '0';
+      do {
+        const [next, keys] = await server.scan(cursor, 'MATCH', pattern, 'COUNT', DROP_PAGE);
+        const dropped = keys.filter(drop);
+        if (dropped.length > 0) await server.unlink(...dropped);
+        cursor = next;
+      } while (cursor !== '0' && !this.#ended);
+    }
+  }
+
+  async #send<T>(send: (redis: RedisClient) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw new NotDone(`Redis: ${this.#closed}`);
     // What is sent to a server that does not answer may still happen later: rather send nothing until it does.
     if (this.#silent) throw new NotDone('Redis: no answer in time; asking again');

@@ -30,7 +30,7 @@ export function paymentEntry(
   const { request, planned, judged } = order;
   const { policy, entitlement, checks, ...demand } = judged;
   const base = visitEntry(parts, visit);
-  const { claim } = request;
+  const hashes = parts.budget.hashes(request.claim);
   return {
     kind,
     ...base,
@@ -55,8 +55,8 @@ export function paymentEntry(
       })),
     },
     claim: {
-      ...(claim.key === null ? {} : { key: parts.ledger.mask(`key:${claim.subject}:${claim.key}`) }),
-      repeat: parts.ledger.mask(`repeat:${claim.subject}:${claim.fingerprint}`),
+      ...(hashes.key === null ? {} : { key: hashes.key }),
+      repeat: hashes.repeat,
     },
     proof: {
       identity: planned.identity,

@@ -22,6 +22,8 @@ export interface LedgerAbout {
   readonly log: string;
   readonly jwk: Readonly<Record<string, string>>;
   readonly maskKey: Uint8Array;
+  /** The newest receipt's number; 0 when there is none. */
+  readonly newest: number;
 }
 
 /** What sealing added to the entry. */
@@ -40,11 +42,11 @@ const LIST_MOST = 1_000;
 export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now: () => number): Operations {
   const { log } = prepareTables(db);
   const key = openLogKey(settings.dir, kidOf(db));
-  const about: LedgerAbout = { log, jwk: key.jwk, maskKey: openMaskKey(settings.dir) };
+  const about: Omit<LedgerAbout, 'newest'> = { log, jwk: key.jwk, maskKey: openMaskKey(settings.dir) };
   const seal = sealer(db, { log, key, development: settings.development, now });
   const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
   return {
-    'ledger.about': { durable: false, run: () => about },
+    'ledger.about': { durable: false, run: () => ({ ...about, newest: headOf(db).seq }) },
     'ledger.seal': { durable: true, run: (entry) => seal(readEntry(entry)) },
     'ledger.applied': { durable: false, run: (seq) => void applied.run(Number(seq)) },
     'ledger.find': { durable: false, run: (id) => find(db, seqOfId(log, String(id))) },

@@ -1,6 +1,7 @@
 // The ledger's tables in the state database, and the way back to a mark. Receipts are only ever appended.
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
+import { cutAccount } from './account-tables.ts';
 import { type Head, NO_HASH } from './chain.ts';
 
 /**
@@ -78,6 +79,7 @@ export function kidOf(db: DatabaseSync): string | undefined {
 export function cutBack(db: DatabaseSync, seq: number): void {
   if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'receipts'").get()) return;
   db.prepare('DELETE FROM receipts WHERE seq > ?').run(seq);
+  cutAccount(db, seq);
   db.prepare('DELETE FROM unfinished WHERE intended > ?').run(seq);
   db.prepare('UPDATE unfinished SET outcome = NULL WHERE outcome > ?').run(seq);
 }
