@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { WebStandardStreamableHTTPServerTransport as Transport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
+import * as streamable from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import { z } from 'zod';
 import type { ShopRequest } from './paid-shop.ts';
 
@@ -24,7 +24,7 @@ export async function answerMcp(response: ServerResponse, request: ShopRequest, 
   server.registerTool('ask', { description: 'Asks sky-1.', inputSchema: { question: z.string() } }, async () => ({
     content: [{ type: 'text', text }],
   }));
-  const transport = new Transport({});
+  const transport = new streamable.WebStandardStreamableHTTPServerTransport({});
   await server.connect(transport);
   const headers = new Headers(
     Object.entries(request.headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
