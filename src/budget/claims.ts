@@ -17,7 +17,7 @@ export interface ClaimNames {
   readonly pair: string;
 }
 
-/** A purchase's claims as receipts name them: whole HMAC-SHA256 in hex, of which the store's names are the beginning. */
+/** A purchase's claims as receipts name them: whole HMAC-SHA256 in hex, and the store's names are their beginnings. */
 export interface ClaimHashes {
   readonly key: string | null;
   readonly repeat: string;

@@ -28,7 +28,7 @@ export class Membership {
   #generation: number | null = null;
   #sent = 0;
   #acknowledged = 0;
-  #onAstray: () => void = () => {};
+  #onAstray: (why: string) => void = () => {};
 
   constructor(log: string, life: string) {
     this.log = log;
@@ -71,11 +71,11 @@ export class Membership {
     if (this.#generation !== generation) return;
     this.#generation = null;
     this.why = message;
-    this.#onAstray();
+    this.#onAstray(message);
   }
 
   /** Called once each time that it goes astray. */
-  onAstray(callback: () => void): void {
+  onAstray(callback: (why: string) => void): void {
     this.#onAstray = callback;
   }
 }

@@ -35,7 +35,8 @@ export class StoreRefuses extends Error {}
 const HOLDS_PAGE = 100;
 const LINES_PAGE = 500;
 /** A reply that says for sure that the step did not begin to write. */
-const UNTOUCHED = /^(?:ERR )?(?:OOM|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|BUSY|NOSCRIPT|SKEW|NOREPLICAS|TRYAGAIN|MOVED|ASK)\b/;
+const UNTOUCHED =
+  /^(?:ERR )?(?:OOM|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|BUSY|NOSCRIPT|SKEW|NOREPLICAS|TRYAGAIN|MOVED|ASK)\b/;
 
 type Bring = Extract<Stand, { kind: 'bring' }>;
 
@@ -61,7 +62,7 @@ export class Rebuild {
     return this.#peers;
   }
 
-  /** One try. Throws {@link StoreRefuses} where only a person can help, another error when the store does not answer. */
+  /** One try. Throws {@link StoreRefuses} where only a person can help, another error when it was not possible. */
   settle(): Promise<Standing> {
     return this.#inTurn(() => this.#settle());
   }
@@ -264,8 +265,8 @@ function totalsOf(statement: string): AccountTotal[] {
 function olderText(log: string, sealed: number, recorded: number): string {
   return (
     `the state folder is an older copy: its log ${log} ends at receipt ${sealed}, and the budget store was told of ` +
-    `receipt ${recorded}. Put the newest copy of the folder back; if there is none, move this one away, so that a new ` +
-    'log begins: what is open stays counted, and can be resolved at any gateway'
+    `receipt ${recorded}. Put the newest copy of the folder back; if there is none, move this one away, so that a ` +
+    'new log begins: what is open stays counted, and can be resolved at any gateway'
   );
 }
 

@@ -1,14 +1,14 @@
 // The budget that many gateways share, over one Redis. It counts nothing itself and never decides on what it read; the
 // store's scripts do both in one atomic step. What Redis forgets, the gateways bring back from their receipts.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account, Notes } from '../domain/account.ts';
+import { sleep } from '../domain/clock.ts';
 import { GatewayFault } from '../domain/fault.ts';
 import type { Budget } from './budget.ts';
 import { ClaimHasher } from './claims.ts';
 import { Membership } from './membership.ts';
 import { Rebuild, StoreRefuses } from './rebuild.ts';
 import type { RedisPlace } from './redis-client.ts';
-import { type Connect, RedisConnection } from './redis-connection.ts';
+import { type LinkMaker, RedisConnection } from './redis-connection.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { RedisMembers } from './redis-members.ts';
 import { SCRIPTS } from './redis-scripts.ts';
@@ -35,7 +35,7 @@ export interface SharedBudget {
   readonly budget: Budget;
   readonly rebuild: Rebuild;
   /** Called once each time that the store is found to have forgotten something, or this gateway to have been away. */
-  onAstray(callback: () => void): void;
+  onAstray(callback: (why: string) => void): void;
 }
 
 /** A bit over two heartbeats: gateways that know better than a store that is new have found it by then. */
@@ -47,17 +47,17 @@ const AGAIN_MS = 50;
  * Connects and joins; throws GatewayFault('store_unavailable') within 6 s when Redis does not answer, could evict what
  * is counted, or must not be used with this state folder. A store that is being rebuilt is no reason to throw: until
  * `rebuild.settle` says that it is open every step throws. It connects again by itself, and every call answers or
- * throws within 250 ms. `connect` makes the connections; by default to the Redis of the options.
+ * throws within 250 ms. `link` makes the connections; by default to the Redis of the options.
  */
 export async function openRedisBudget(
   options: RedisBudgetOptions,
-  connect: Connect = (scripts, probeKey) => new RedisConnection(options, scripts, probeKey),
+  link: LinkMaker = (scripts, probeKey) => new RedisConnection(options, scripts, probeKey),
 ): Promise<SharedBudget> {
   const membership = new Membership(options.log, lifeOf(options));
-  const redis = connect(Object.values(SCRIPTS), new RedisKeys(options.namespace).clock);
+  const redis = link(Object.values(SCRIPTS), new RedisKeys(options.namespace).clock);
   const { account, notes, missingAfterMs } = options;
   const shared = { ...options, membership, sealed: () => account.sealed() };
-  const store = new RedisStore(shared, redis, connect);
+  const store = new RedisStore(shared, redis, link);
   const members = new RedisMembers({ ...shared, newbornMs: options.newbornMs ?? NEWBORN_MS }, redis);
   const hasher = new ClaimHasher(options.key);
   const calendar = new Calendar(options.timeZone);
@@ -73,7 +73,7 @@ export async function openRedisBudget(
   });
   try {
     await store.open();
-    await joined(rebuild);
+    await joined(rebuild, options);
     if (membership.generation !== null) await budget.heartbeat();
   } catch (cause) {
     await budget.shutdown();
@@ -86,8 +86,8 @@ export async function openRedisBudget(
 const isSkew = (error: unknown): boolean => error instanceof Error && /\bSKEW\b/.test(error.message);
 
 /** Joins; waits a while for others, but not for ever. */
-async function joined(rebuild: Rebuild): Promise<void> {
-  const deadline = performance.now() + JOINED_WITHIN_MS;
+async function joined(rebuild: Rebuild, { clock, timers }: BudgetOptions): Promise<void> {
+  const deadline = clock.monotonic() + JOINED_WITHIN_MS;
   let failed: unknown;
   do {
     try {
@@ -97,7 +97,7 @@ async function joined(rebuild: Rebuild): Promise<void> {
       if (error instanceof StoreRefuses || isSkew(error)) throw error;
       failed = error;
     }
-    await sleep(AGAIN_MS);
-  } while (performance.now() < deadline);
+    await sleep(timers, AGAIN_MS);
+  } while (clock.monotonic() < deadline);
   if (failed !== undefined) throw failed;
 }

@@ -15,34 +15,23 @@ const DROP_PAGE = 500;
 /** How long WAIT waits for replicas; within {@link STEP_MS}. */
 const REPLICAS_MS = 100;
 
-/** What a store asks of its connection to Redis. */
-export interface Connection {
-  /** Resolves once steps may be taken; throws with the reason when they may not. */
-  open(): Promise<void>;
-  /** Runs one step. Throws {@link NotDone} when it certainly did not happen, another error when that is unknown. */
-  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
-  /** As `run`, and answers also how many replicas have what the step wrote. */
-  runReplicated(
-    script: Script,
-    keys: readonly string[],
-    args: readonly string[],
-    replicas: number,
-  ): Promise<{ answer: unknown; replicas: number }>;
-  /** A few plain commands, under the same rules. */
-  command<T>(send: (redis: Commands) => Promise<T>): Promise<T>;
-  /** Removes the keys that match a pattern and that `drop` names, in small pieces. */
-  dropKeys(pattern: string, drop: (key: string) => boolean): Promise<void>;
-  end(): void;
+/** The plain commands that a store sends beside its scripts. */
+export interface RedisCommands {
+  zrange(key: string, start: string, stop: string): Promise<string[]>;
+  hdel(key: string, field: string): Promise<number>;
+  hgetall(key: string): Promise<Record<string, string>>;
 }
 
-/** The plain commands that a store sends. */
-export type Commands = Pick<Redis, 'zrange' | 'hdel' | 'hgetall'>;
+/** What a store needs of a connection; a simulation has its own. */
+export type RedisLink = Pick<RedisConnection, 'open' | 'run' | 'runReplicated' | 'dropKeys' | 'end'> & {
+  command<T>(send: (redis: RedisCommands) => Promise<T>): Promise<T>;
+};
 
-/** Makes a connection; `probeKey` lies where the steps' keys do. */
-export type Connect = (scripts: readonly Script[], probeKey: string) => Connection;
+/** Makes a connection on which these scripts are run; its probe key lies where the steps' keys do. */
+export type LinkMaker = (scripts: readonly Script[], probeKey: string) => RedisLink;
 
 /** A connection that is made and kept. */
-export class RedisConnection implements Connection {
+export class RedisConnection implements RedisLink {
   readonly #redis: RedisClient;
   readonly #probeKey: string;
   readonly #scripts: readonly Script[];
@@ -112,7 +101,7 @@ export class RedisConnection implements Connection {
   }
 
   /** A plain command, within the time bound and under the same rules. */
-  command<T>(send: (redis: Commands) => Promise<T>): Promise<T> {
+  command<T>(send: (redis: RedisCommands) => Promise<T>): Promise<T> {
     return this.#send(send);
   }
 

@@ -57,8 +57,8 @@ export class GenerationKeys {
   }
 
   /**
-   * The counters of a line: a key for each calendar window (by its start), one for all parts of a rolling one. The scope
-   * stands last and the budget's length before it, so that no two lines share a key.
+   * The counters of a line: a key for each calendar window (by its start), one for all parts of a rolling one. The
+   * scope stands last and the budget's length before it, so that no two lines share a key.
    */
   line(budget: string, start: number | 'rolling', scope: string): string {
     return `${this.#prefix}l:${start}:${budget.length}:${budget}:${scope}`;

@@ -3,7 +3,7 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Membership } from './membership.ts';
 import * as answers from './redis-answers.ts';
-import type { Connection } from './redis-connection.ts';
+import type { RedisLink } from './redis-connection.ts';
 import { GenerationKeys, RedisKeys } from './redis-keys.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
 import { framed } from './redis-store.ts';
@@ -71,11 +71,11 @@ export interface MembersOptions {
 
 /** The steps; each throws when it was not done or may not have been done. */
 export class RedisMembers {
-  readonly #redis: Connection;
+  readonly #redis: RedisLink;
   readonly #keys: RedisKeys;
   readonly #options: MembersOptions;
 
-  constructor(options: MembersOptions, redis: Connection) {
+  constructor(options: MembersOptions, redis: RedisLink) {
     this.#redis = redis;
     this.#options = options;
     this.#keys = new RedisKeys(options.namespace);

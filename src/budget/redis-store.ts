@@ -5,7 +5,7 @@ import type { ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts'
 import { MAX_MICROS } from '../domain/money.ts';
 import { astrayOf, type Membership } from './membership.ts';
 import * as answers from './redis-answers.ts';
-import type { Connect, Connection } from './redis-connection.ts';
+import type { LinkMaker, RedisLink } from './redis-connection.ts';
 import { GenerationKeys, keyStart, RedisKeys } from './redis-keys.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
 import { type Counted, type HoldAnswer, type HoldStep, type LineStep, NotDone, type Store } from './store.ts';
@@ -37,19 +37,19 @@ interface At {
 
 /** A {@link Store} on one Redis. */
 export class RedisStore implements Store {
-  readonly #redis: Connection;
+  readonly #redis: RedisLink;
   /** Exposures wait for replicas, and everything sent after them on their connection waits too: they have their own. */
-  readonly #exposures: Connection;
+  readonly #exposures: RedisLink;
   readonly #keys: RedisKeys;
   readonly #options: RedisStoreOptions;
   #at: At = { generation: 0, keys: new GenerationKeys(new RedisKeys('none'), 0) };
 
-  /** Connects in the background; `redis` is shared with others, who also end it. */
-  constructor(options: RedisStoreOptions, redis: Connection, connect: Connect) {
+  /** `redis` is shared with the members' steps; `link` makes another one where exposures wait for replicas. */
+  constructor(options: RedisStoreOptions, redis: RedisLink, link: LinkMaker) {
     this.#keys = new RedisKeys(options.namespace);
     this.#options = options;
     this.#redis = redis;
-    this.#exposures = options.replicas > 0 ? connect([SCRIPTS.expose], this.#keys.clock) : redis;
+    this.#exposures = options.replicas > 0 ? link([SCRIPTS.expose], this.#keys.clock) : redis;
   }
 
   /** Resolves once steps may be taken; throws when Redis does not answer or could evict. */
@@ -204,7 +204,7 @@ export class RedisStore implements Store {
     script: Script,
     keys: readonly string[],
     args: readonly string[],
-    run: Connection['run'] = (...call) => this.#redis.run(...call),
+    run: RedisLink['run'] = (...call) => this.#redis.run(...call),
   ): Promise<unknown> {
     const { membership } = this.#options;
     const mark = membership.next();

@@ -4,8 +4,9 @@ import type { Budget } from '../budget/budget.ts';
 import { embeddedBudget } from '../budget/embedded-budget.ts';
 import { notesIn } from '../budget/notes.ts';
 import type { SharedBudget } from '../budget/redis-budget.ts';
+import type { BudgetOptions } from '../budget/store-budget.ts';
 import type { Config } from '../config/config.ts';
-import type { Clock, Random } from '../domain/clock.ts';
+import { type Clock, type Random, SYSTEM_TIMERS } from '../domain/clock.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import { accountIn } from '../ledger/account-operations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -78,7 +79,7 @@ function keyOf(config: Config, ledger: Ledger): Uint8Array {
   return Buffer.from(ledger.mask('purchase claims and upstream idempotency keys'), 'hex');
 }
 
-type Named = { readonly log: string; readonly key: Uint8Array; readonly clock: Clock; readonly random: Random };
+type Named = Pick<BudgetOptions, 'log' | 'key' | 'clock' | 'random'>;
 
 async function openBudget(
   config: Config,
@@ -87,7 +88,12 @@ async function openBudget(
   named: Named,
 ): Promise<Pick<OpenStore, 'budget' | 'shared'>> {
   const { budgets, accounting, limits } = config;
-  const options = { ...named, timeZone: accounting.timeZone, repeatWindowMs: limits.repeatWindowMs };
+  const options = {
+    ...named,
+    timers: SYSTEM_TIMERS,
+    timeZone: accounting.timeZone,
+    repeatWindowMs: limits.repeatWindowMs,
+  };
   if (budgets.store === 'embedded') return { budget: embeddedBudget(thread, options), shared: null };
   const { openRedisBudget } = await import('../budget/redis-budget.ts');
   const shared = await openRedisBudget({

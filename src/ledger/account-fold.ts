@@ -38,9 +38,8 @@ export function folder(db: DatabaseSync, standing: Standing, now: () => number) 
   const head = db.prepare('SELECT max(seq) AS seq FROM receipts');
   const folded = db.prepare('SELECT seq FROM account_folded');
   const mark = db.prepare('INSERT OR REPLACE INTO account_folded VALUES (1, ?)');
-  const forget = db.prepare(
-    "DELETE FROM account_holds WHERE id IN (SELECT id FROM account_holds WHERE state <> 'exposed' AND forget <= ? LIMIT ?)",
-  );
+  const over = "SELECT id FROM account_holds WHERE state <> 'exposed' AND forget <= ? LIMIT ?";
+  const forget = db.prepare(`DELETE FROM account_holds WHERE id IN (${over})`);
   const take = taker(db, standing);
   return (most: number): { seq: number; more: boolean } => {
     const rows = next.all(Number(folded.get()?.seq ?? 0), most);
@@ -79,8 +78,8 @@ type Statements = ReturnType<typeof prepared>;
 function prepared(db: DatabaseSync) {
   return {
     insert: db.prepare(
-      'INSERT OR IGNORE INTO account_holds (id, exchange, state, purchase, intended_at, closed_at, ended_at, whole, ending, ' +
-        "forget) VALUES (:id, :exchange, 'exposed', :purchase, :at, 0, 0, 0, '', 0)",
+      'INSERT OR IGNORE INTO account_holds (id, exchange, state, purchase, intended_at, closed_at, ended_at, whole, ' +
+        "ending, forget) VALUES (:id, :exchange, 'exposed', :purchase, :at, 0, 0, 0, '', 0)",
     ),
     uncertain: db.prepare(
       "UPDATE account_holds SET ending = :ending, closed_at = max(closed_at, :at) WHERE id = :id AND state = 'exposed'",
@@ -146,7 +145,7 @@ function end(
   }
 }
 
-/** A proof that was never sent leaves its agent free to buy again; what evidence or a person voided stands for its repeats. */
+/** A proof that was never sent leaves its agent free to buy again; what was voided later stands for its repeats. */
 function stateOf({ kind, change, settlement }: Receipt): 'settled' | 'voided' | 'freed' {
   if (kind === 'settled') return 'settled';
   if (kind === 'resolved') return change?.what === 'resolved as settled' ? 'settled' : 'voided';

@@ -7,7 +7,7 @@ import type { Budget } from '../../src/budget/budget.ts';
 import { RedisKeys } from '../../src/budget/redis-keys.ts';
 import { askOf, claimOf, ENDING, exposed, lineOf } from '../contracts/budget.ts';
 import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
-import { openMendedBudget, openRedisBudget, openBare, redisHouse, redisOptions, SYSTEM_CLOCK } from './redis-house.ts';
+import { openBare, openMendedBudget, openRedisBudget, redisHouse, redisOptions, SYSTEM_CLOCK } from './redis-house.ts';
 
 const UNAVAILABLE = { code: 'store_unavailable' };
 /** The bound is 250 ms; the rest is for a machine that has much else to do. */

@@ -9,6 +9,7 @@ import { RedisMembers } from '../../src/budget/redis-members.ts';
 import { SCRIPTS, type Script } from '../../src/budget/redis-scripts.ts';
 import { RedisStore } from '../../src/budget/redis-store.ts';
 import { StoreBudget } from '../../src/budget/store-budget.ts';
+import { SYSTEM_TIMERS } from '../../src/domain/clock.ts';
 import { REPEAT_WINDOW_MS, type StoreHouse, TEST_KEY, TEST_RANDOM } from '../contracts/budget.ts';
 import { EMPTY_ACCOUNT, notesInMemory } from '../fakes/account.ts';
 
@@ -58,7 +59,7 @@ let houses = 0;
 export function redisOptions(url: string, over: Partial<RedisBudgetOptions> = {}): RedisBudgetOptions {
   return {
     ...{ url, namespace: 'test', replicas: 0, log: 'here', timeZone: 'UTC', key: TEST_KEY, clock: SYSTEM_CLOCK },
-    ...{ random: TEST_RANDOM, repeatWindowMs: REPEAT_WINDOW_MS },
+    ...{ random: TEST_RANDOM, timers: SYSTEM_TIMERS, repeatWindowMs: REPEAT_WINDOW_MS },
     ...{ account: EMPTY_ACCOUNT, notes: notesInMemory(), missingAfterMs: 600_000, newbornMs: 0 },
     ...over,
   };
