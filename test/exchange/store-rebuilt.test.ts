@@ -105,13 +105,20 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
       gateway.api('stops', { method: 'POST', body: JSON.stringify({ kind: 'agent', id: agent, because: 'drill' }) });
     await stopped(first, 'buyer-2');
     await stopped(first, 'buyer-1');
-    await first.api('stops', {
-      method: 'DELETE',
-      body: JSON.stringify({ kind: 'agent', id: 'buyer-1', because: 'over' }),
-    });
+    await first.api('stops?kind=agent&id=buyer-1&because=over', { method: 'DELETE' });
     await flush();
     await bought(second);
     expect(await buy(second, '/x', 'buyer-2')).toMatchObject({ status: 403, code: 'stopped' });
+  });
+
+  test('nothing is left of the generations before', async () => {
+    const gateway = await start();
+    await bought(gateway);
+    await admin.del('{purser}:clock');
+    await vi.waitFor(async () => expect(await generation()).toBe(2), WAIT);
+    await bought(gateway);
+    await vi.waitFor(async () => expect(await admin.keys('{purser}:1:*')).toEqual([]), WAIT);
+    expect((await admin.keys('{purser}:2:*')).length).toBeGreaterThan(0);
   });
 
   test('what is uncertain stays counted and listed, and a person can still end it at any gateway', async () => {
