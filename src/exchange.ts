@@ -68,6 +68,11 @@ export class Exchange {
     }
   }
 
+  /** Requests under way. */
+  active(): number {
+    return this.#active;
+  }
+
   /** Requests under way, and outcomes that still have to be written. */
   underWay(): number {
     return this.#active + this.#finisher.pending;

@@ -33,6 +33,8 @@ export interface Gateway {
   listen(): Promise<{ readonly agents: string; readonly operators: string; readonly probes?: string }>;
   /** Looks at the policies now. */
   reload(): Promise<void>;
+  /** Resolves with the reason when the state is lost: nothing can be decided any more, it has to be started anew. */
+  readonly lost: Promise<string>;
   /** Drains within `limits.drain`, then closes everything. Can be called twice. */
   close(): Promise<void>;
 }
@@ -98,11 +100,16 @@ async function assemble(
   const settling = keepSettled(parts, authority, status, log);
   await settling.first;
   await authority.sealFirst();
-  store.onLost((reason) => stopItself(log, reason));
+  // An outcome that cannot be written any more is not waited for: after the start it is uncertain.
+  let left = () => exchange.underWay();
+  const lost = new Promise<string>((resolve) => store.onLost(resolve));
+  void lost.then(() => {
+    left = () => exchange.active();
+  });
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
-    await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
+    await drained(() => left() + inbound.connections(), config.limits.drainMs);
     await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
     metrics.close();
     log.flush();
@@ -115,6 +122,7 @@ async function assemble(
       agents: await inbound.listen(),
     }),
     reload: () => authority.reload(),
+    lost,
     close: () => {
       closing ??= takeDown();
       return closing;
@@ -212,12 +220,4 @@ async function takeApart({
   await Promise.all([operators.close(), probes?.close()]);
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
-}
-
-/** Without its state a gateway can decide nothing: it ends, and its supervisor starts it again. */
-function stopItself(log: Log, reason: string): void {
-  log.event('error', 'the state is lost; stopping', { problems: [reason] });
-  log.flush();
-  process.exitCode = 1;
-  process.kill(process.pid, 'SIGTERM');
 }
