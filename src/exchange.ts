@@ -68,14 +68,9 @@ export class Exchange {
     }
   }
 
-  /** Requests under way. */
-  active(): number {
-    return this.#active;
-  }
-
-  /** Requests under way, and outcomes that still have to be written. */
-  underWay(): number {
-    return this.#active + this.#finisher.pending;
+  /** How many requests are under way, and how many outcomes still have to be written. */
+  underWay(): { readonly requests: number; readonly outcomes: number } {
+    return { requests: this.#active, outcomes: this.#finisher.pending };
   }
 
   /** Is an outcome of this hold known, but not yet written? */

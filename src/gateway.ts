@@ -100,16 +100,20 @@ async function assemble(
   const settling = keepSettled(parts, authority, status, log);
   await settling.first;
   await authority.sealFirst();
-  // An outcome that cannot be written any more is not waited for: after the start it is uncertain.
-  let left = () => exchange.underWay();
+  let isLost = false;
   const lost = new Promise<string>((resolve) => store.onLost(resolve));
   void lost.then(() => {
-    left = () => exchange.active();
+    isLost = true;
   });
+  const left = (): number => {
+    const { requests, outcomes } = exchange.underWay();
+    // An outcome that cannot be written any more is not waited for: after the next start it is uncertain.
+    return inbound.connections() + requests + (isLost ? 0 : outcomes);
+  };
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
-    await drained(() => left() + inbound.connections(), config.limits.drainMs);
+    await drained(left, config.limits.drainMs);
     await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
     metrics.close();
     log.flush();

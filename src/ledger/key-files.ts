@@ -40,14 +40,14 @@ export function readLogKey(dir: string, signedBy: string | undefined): LogKey {
 }
 
 /**
- * The 32 bytes under which hashes of queries and bodies are masked, and claims in the embedded store. Made where nothing
- * was `sealed` (how many receipts there are); later another key would not know a repeat, so a missing one is refused.
+ * The 32 bytes under which hashes of queries and bodies are masked, and claims in the embedded store. Made where
+ * `sealed`, the number of receipts, is 0; later another key would not know a repeat, so a missing one is refused.
  */
 export function openMaskKey(dir: string, sealed: number): Buffer {
   const path = join(dir, MASK_KEY_FILE);
   const found = readSecret(path);
   if (!found && sealed > 0) {
-    throw codedError('state_damaged', `${path} is missing, and without it no repeat is known; put it back from a backup`);
+    throw codedError('state_damaged', `${path} is missing, and without it no repeat is known; put it back`);
   }
   const bytes = found ?? writeSecret(path, randomBytes(MASK_KEY_BYTES));
   if (bytes.length === MASK_KEY_BYTES) return bytes;

@@ -176,7 +176,7 @@ describe('the files of the state', () => {
     expect(new Set((await gateway.receipts()).map(({ log }) => log)).size).toBe(1);
   });
 
-  test('INFRA-20: a database that is removed: nothing is paid, and no new chain is begun at the next start', async () => {
+  test('INFRA-20: a database that is removed: nothing is paid, no new chain is begun at the next start', async () => {
     rmSync(join(state(), 'purser.sqlite'));
     await expectNothingPaid();
     await gateway.kill();
