@@ -6,7 +6,10 @@ import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts
 import type { Parts, Watch } from './exchange/parts.ts';
 import { Exchange } from './exchange.ts';
 import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
+import { openEvidence } from './gateway/evidence.ts';
+import { type Found, lookForEvidence } from './gateway/finding.ts';
 import { openIdentifier } from './gateway/identity.ts';
+import { lookerAt } from './gateway/looking.ts';
 import { explainer, knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
 import { openServices } from './gateway/services.ts';
 import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
@@ -77,12 +80,16 @@ async function assemble(
   const status: Status = { draining: false, recovered: false, storeAnswers: true };
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
-  const metrics = createMetrics(metricsOptions(operated));
+  const metrics = createMetrics(metricsOptions(operated, CLOCK));
   const rails = new Map(config.wallets.map((wallet) => [wallet.id, wallet.rail]));
   told.sealed = watchReceipts(log, metrics, (wallet) => rails.get(wallet) ?? 'unknown');
   const parts = await exchangeParts(config, log, operated, store.key, createWatch(log, metrics, tracer));
   const exchange = new Exchange(parts);
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
+  const found = lookForEvidence(config, parts, {
+    ...{ finisher: exchange.finisher, log, metrics },
+    ready: () => status.recovered && !status.draining,
+  });
   const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
   const inbound = createInbound({ ...config.listen.agents, tls, handle });
   const shown = await operatorsOptions({
@@ -93,6 +100,7 @@ async function assemble(
     log,
     wallets: parts.wallets,
     unwritten: (hold) => exchange.unwritten(hold),
+    ...found.shown,
   });
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
@@ -100,21 +108,22 @@ async function assemble(
   const settling = keepSettled(parts, authority, status, log);
   await settling.first;
   await authority.sealFirst();
-  let isLost = false;
-  const lost = new Promise<string>((resolve) => store.onLost(resolve));
-  void lost.then(() => {
-    isLost = true;
-  });
-  const left = (): number => {
-    const { requests, outcomes } = exchange.underWay();
-    // An outcome that cannot be written any more is not waited for: after the next start it is uncertain.
-    return inbound.connections() + requests + (isLost ? 0 : outcomes);
-  };
+  const loss = watchState(store);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
-    await drained(left, config.limits.drainMs);
-    await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
+    await drained(() => inbound.connections() + leftToDo(exchange, loss.happened()), config.limits.drainMs);
+    await takeApart({
+      inbound,
+      exchange,
+      operators,
+      probes,
+      settling,
+      authority,
+      parts,
+      store,
+      found,
+    });
     metrics.close();
     log.flush();
   };
@@ -126,7 +135,7 @@ async function assemble(
       agents: await inbound.listen(),
     }),
     reload: () => authority.reload(),
-    lost,
+    lost: loss.told,
     close: () => {
       closing ??= takeDown();
       return closing;
@@ -181,7 +190,17 @@ export async function openOffline(config: Config): Promise<OfflineState> {
     budget: store.budget,
     source: 'the state; no gateway runs',
   });
-  return { ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] };
+  const services = openServices(config.services, config.limits.challengeBytes);
+  const evidences = openEvidence(config, services, CLOCK);
+  return {
+    ...{ ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] },
+    evidence: lookerAt({ ledger: store.ledger, evidences }),
+    close: async () => {
+      await evidences.close();
+      await Promise.all([...services.values()].map((service) => service.pool.destroy()));
+      await store.close();
+    },
+  };
 }
 
 function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
@@ -189,6 +208,22 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
   if (!set || hasErrors(problems)) throw new StartFailed(problems.map(showProblem).join('\n'));
   return { set, warnings: problems.map(showProblem) };
 }
+
+/** Without its state a gateway can decide nothing. */
+function watchState(store: OpenStore): { readonly told: Promise<string>; happened(): boolean } {
+  let happened = false;
+  const told = new Promise<string>((resolve) => {
+    store.onLost((reason) => {
+      happened = true;
+      resolve(reason);
+    });
+  });
+  return { told, happened: () => happened };
+}
+
+/** An outcome that cannot be written any more is not waited for: after the next start it is uncertain. */
+const leftToDo = (exchange: Exchange, isLost: boolean): number =>
+  exchange.underWay() - (isLost ? exchange.finisher.pending : 0);
 
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
 async function drained(left: () => number, withinMs: number): Promise<void> {
@@ -205,6 +240,7 @@ interface Running {
   readonly authority: Authority;
   readonly parts: Parts;
   readonly store: OpenStore;
+  readonly found: Found;
 }
 
 async function takeApart({
@@ -216,12 +252,16 @@ async function takeApart({
   authority,
   parts,
   store,
+  found,
 }: Running): Promise<void> {
   settling.stop();
   authority.close();
   await inbound.close();
+  // Before the exchange, which writes what was found.
+  await found.stop();
   await exchange.close();
   await Promise.all([operators.close(), probes?.close()]);
+  await found.close();
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
 }

@@ -92,16 +92,18 @@ async function readExport(file: string, keys: unknown, walks: Map<string, ChainW
   let last: Uint8Array | undefined;
   let head: Uint8Array | undefined;
   try {
-    for await (const line of readByteLines(chunks)) {
-      const next = (walk?.reached.seq ?? 0) + 1;
-      if (head) throw new ChainFault(next, 'something follows the signed head');
-      const bound = boundInLine(line);
-      if (bound) {
-        walk ??= walkOf(ChainWalk.from(bound), walks, file);
-        take(walk.take(bound));
-        last = line;
-      } else if (isHead(line)) head = line;
-      else throw new ChainFault(next, 'a line is not one of "purser receipts export"');
+    for await (const lines of readByteLines(chunks)) {
+      for (const line of lines) {
+        const next = (walk?.reached.seq ?? 0) + 1;
+        if (head) throw new ChainFault(next, 'something follows the signed head');
+        const bound = boundInLine(line);
+        if (bound) {
+          walk ??= walkOf(ChainWalk.from(bound), walks, file);
+          take(walk.take(bound));
+          last = line;
+        } else if (isHead(line)) head = line;
+        else throw new ChainFault(next, 'a line is not one of "purser receipts export"');
+      }
     }
     const lines = [last, head].filter((line) => line !== undefined).map((line) => Buffer.from(line).toString('utf8'));
     const end = await provedEnd(walk, lines, keys);
