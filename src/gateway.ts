@@ -36,6 +36,8 @@ export interface Gateway {
   listen(): Promise<{ readonly agents: string; readonly operators: string; readonly probes?: string }>;
   /** Looks at the policies now. */
   reload(): Promise<void>;
+  /** Resolves with the reason when the state is lost: nothing can be decided any more, it has to be started anew. */
+  readonly lost: Promise<string>;
   /** Drains within `limits.drain`, then closes everything. Can be called twice. */
   close(): Promise<void>;
 }
@@ -106,11 +108,11 @@ async function assemble(
   const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
-  store.onLost((reason) => stopItself(log, reason));
+  const loss = watchState(store);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
-    await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
+    await drained(() => inbound.connections() + leftToDo(exchange, loss.happened()), config.limits.drainMs);
     await takeApart({
       inbound,
       exchange,
@@ -133,6 +135,7 @@ async function assemble(
       agents: await inbound.listen(),
     }),
     reload: () => authority.reload(),
+    lost: loss.told,
     close: () => {
       closing ??= takeDown();
       return closing;
@@ -206,6 +209,22 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
   return { set, warnings: problems.map(showProblem) };
 }
 
+/** Without its state a gateway can decide nothing. */
+function watchState(store: OpenStore): { readonly told: Promise<string>; happened(): boolean } {
+  let happened = false;
+  const told = new Promise<string>((resolve) => {
+    store.onLost((reason) => {
+      happened = true;
+      resolve(reason);
+    });
+  });
+  return { told, happened: () => happened };
+}
+
+/** An outcome that cannot be written any more is not waited for: after the next start it is uncertain. */
+const leftToDo = (exchange: Exchange, isLost: boolean): number =>
+  exchange.underWay() - (isLost ? exchange.finisher.pending : 0);
+
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
 async function drained(left: () => number, withinMs: number): Promise<void> {
   const until = CLOCK.monotonic() + withinMs;
@@ -245,12 +264,4 @@ async function takeApart({
   await found.close();
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
-}
-
-/** Without its state a gateway can decide nothing: it ends, and its supervisor starts it again. */
-function stopItself(log: Log, reason: string): void {
-  log.event('error', 'the state is lost; stopping', { problems: [reason] });
-  log.flush();
-  process.exitCode = 1;
-  process.kill(process.pid, 'SIGTERM');
 }

@@ -42,7 +42,7 @@ const LIST_MOST = 1_000;
 export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now: () => number): Operations {
   const { log } = prepareTables(db);
   const key = openLogKey(settings.dir, kidOf(db));
-  const about: Omit<LedgerAbout, 'newest'> = { log, jwk: key.jwk, maskKey: openMaskKey(settings.dir) };
+  const about: Omit<LedgerAbout, 'newest'> = { log, jwk: key.jwk, maskKey: openMaskKey(settings.dir, headOf(db).seq) };
   const seal = sealer(db, { log, key, development: settings.development, now });
   const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
   return {
