@@ -33,7 +33,8 @@ const FRESH_CHALLENGE_WITHIN_MS = [200, 1_000, 5_000];
 export class Exchange {
   readonly #parts: Parts;
   readonly #meter: RefusalMeter;
-  readonly #finisher: Finisher;
+  /** Writes outcomes, also those that are found later. */
+  readonly finisher: Finisher;
   readonly #ids: ExchangeIds;
   readonly #tunnels: Tunnels;
   readonly #summaries: Timer;
@@ -42,7 +43,7 @@ export class Exchange {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#meter = new RefusalMeter(parts.clock, parts.limits.refusals);
-    this.#finisher = new Finisher(parts);
+    this.finisher = new Finisher(parts);
     this.#ids = new ExchangeIds(parts.ledger.log, parts.random);
     this.#tunnels = new Tunnels(parts);
     this.#summaries = parts.timers.every(SUMMARIES_EVERY_MS, () => void this.#sealSummaries('over'));
@@ -70,12 +71,12 @@ export class Exchange {
 
   /** Requests under way, and outcomes that still have to be written. */
   underWay(): number {
-    return this.#active + this.#finisher.pending;
+    return this.#active + this.finisher.pending;
   }
 
-  /** Is an outcome of this hold known, but not yet written? */
+  /** Does its purchase run, or wait for its outcome to be written? */
   unwritten(hold: string): boolean {
-    return this.#finisher.waitsFor(hold);
+    return this.finisher.holds(hold);
   }
 
   /** Ends the tunnels and seals what is left to seal. */
@@ -83,7 +84,7 @@ export class Exchange {
     this.#summaries.close();
     await this.#tunnels.close();
     await this.#sealSummaries('all');
-    await this.#finisher.close();
+    await this.finisher.close();
   }
 
   /** Who asks, for what, and may it at all? Everything here is judged before anything goes upstream. */
@@ -180,7 +181,7 @@ export class Exchange {
     if (end === 'gone') return true;
     const purchase = end === 'kept' ? await budget.lookUp(claimOf(visit, fingerprintOf(visit))) : probe;
     if (!purchase) return false;
-    if (purchase.sameRequest) await answerRepeat(this.#parts, this.#finisher, visit, purchase);
+    if (purchase.sameRequest) await answerRepeat(this.#parts, this.finisher, visit, purchase);
     else await this.#no(visit, MISMATCH);
     return true;
   }
@@ -212,7 +213,7 @@ export class Exchange {
 
   #repeat(visit: LocatedVisit, order: Order, purchase: Purchase): Promise<void> {
     if (!purchase.sameRequest) return this.#no(visit, MISMATCH, order.judged);
-    return answerRepeat(this.#parts, this.#finisher, visit, purchase);
+    return answerRepeat(this.#parts, this.finisher, visit, purchase);
   }
 
   /** held → exposed → intended → proof → outcome. Up to `intended` every way out releases the hold. */
@@ -225,7 +226,7 @@ export class Exchange {
     const intended = await sealIntended(this.#parts, payment).catch((fault) => this.#told(fault));
     if (isRefusal(intended)) return this.#no(visit, intended, order.judged);
     if (intended === 'left') return;
-    await payAndAnswer(this.#parts, this.#finisher, payment);
+    await payAndAnswer(this.#parts, this.finisher, payment);
   }
 
   /** A fault before `intended` is a refusal, once it was reported. */
@@ -249,7 +250,7 @@ export class Exchange {
   }
 
   async #sealSummaries(which: 'over' | 'all'): Promise<void> {
-    for (const entry of this.#meter.takeSummaries(which)) await this.#finisher.finish({ entry, apply: async () => {} });
+    for (const entry of this.#meter.takeSummaries(which)) await this.finisher.finish({ entry, apply: async () => {} });
   }
 
   #report(visit: Visit): void {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { GatewayFault } from '../domain/fault.ts';
 import { codeOf } from '../domain/operations.ts';
+import { Turns } from '../domain/turns.ts';
 import { type Forecast, forecastShape } from '../explain/answer.ts';
 import { type OfflineState, readBudgets } from '../operators/api.ts';
 import type { ExplainQuery, ResolveOrder, StartOrder, StopOrder } from '../operators/forms.ts';
@@ -93,10 +94,10 @@ export async function runningGateway(place: GatewayPlace): Promise<OperatorClien
 
 function offlineClient(state: OfflineState): OperatorClient {
   const clock: Clock = { now: Date.now, monotonic: () => performance.now() };
-  const orders = createOrders({ ...state, clock, unwritten: () => false });
+  const orders = createOrders({ ...state, clock, turns: new Turns(), unwritten: () => false });
   return {
     budgets: () => failing(readBudgets(state)),
-    holds: async () => (await failing(state.budget.openHolds())).map(holdView),
+    holds: async () => (await failing(state.budget.openHolds())).map((hold) => holdView(hold, null)),
     stops: async () => (await failing(state.budget.stops())).map(stopView),
     explain: async (question) => readForecast(await state.explain(question)),
     stop: async (order) => done(await failing(orders.stop(order, LOCAL_OPERATOR))),

@@ -82,12 +82,14 @@ export async function sealIntended(parts: Parts, payment: Payment): Promise<'sea
  * Makes the proof, sends it once, and brings the purchase to its end. Never throws: after `intended` doubt is an end.
  */
 export async function payAndAnswer(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
-  try {
-    await pay(parts, finisher, payment);
-  } catch (fault) {
-    parts.watch.fault('exchange', fault);
-    await uncertain(parts, finisher, payment, 'payment_uncertain', null);
-  }
+  await finisher.running(payment.order.request.id, async () => {
+    try {
+      await pay(parts, finisher, payment);
+    } catch (fault) {
+      parts.watch.fault('exchange', fault);
+      await uncertain(parts, finisher, payment, 'payment_uncertain', null);
+    }
+  });
 }
 
 async function pay(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
