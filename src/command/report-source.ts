@@ -69,9 +69,15 @@ export async function readExports(files: readonly string[], keys: unknown, take:
   return [...logs.values()];
 }
 
-/** The keys of one or more JWKS files as one. Throws Unusable. */
-export function readKeySets(files: readonly string[]): { keys: unknown[] } {
-  return { keys: files.flatMap(readKeySet) };
+/** The keys of one or more JWKS files as one, or the own key in `stateDir` where none are named. Throws Unusable. */
+export function logKeys(files: readonly string[] | undefined, stateDir: string | null): { keys: unknown[] } {
+  if (files) return { keys: files.flatMap(readKeySet) };
+  try {
+    if (stateDir !== null) return { keys: [readLogKey(stateDir, undefined).jwk] };
+  } catch {
+    // Answered below: without a key of its own this place cannot check an export by itself.
+  }
+  throw new Unusable('--from needs --keys FILE here: what GET /keys of the gateway that sealed the receipts answers');
 }
 
 function readKeySet(file: string): unknown[] {
