@@ -1,8 +1,9 @@
 // The state thread: one database in the state folder, with every room's operations on it. Started by the gateway.
 import { parentPort, workerData } from 'node:worker_threads';
 import { embeddedOperations } from './budget/embedded-operations.ts';
+import { cutBack } from './ledger/cut-back.ts';
 import { type LedgerSettings, ledgerOperations } from './ledger/ledger-operations.ts';
-import { cutBack, headOf } from './ledger/tables.ts';
+import { headOf } from './ledger/tables.ts';
 import { type StateSettings, serveState } from './state/serve.ts';
 
 /** What the gateway hands to the thread. */

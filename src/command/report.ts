@@ -1,6 +1,5 @@
 // `purser report`: what was spent, for charge-back. It only reads: the log of this configuration, also while the
 // gateway runs, or exports. What it prints is whole or nothing: of a log that does not hold it prints nothing, exit 1.
-import { readLogKey } from '../ledger/key-files.ts';
 import { DIMENSION_NAMES, type Dimension, dimension } from '../report/dimensions.ts';
 import { FOCUS_DIMENSIONS } from '../report/focus.ts';
 import type { Period } from '../report/period.ts';
@@ -10,7 +9,7 @@ import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
 import { type Answer, printCsv, printFocus, printJson, printTable } from './report-output.ts';
 import { AccountingDays, PeriodWrong, type WrittenPeriod } from './report-period.ts';
-import { type LogRead, readExports, readKeySets, readLive, Unusable } from './report-source.ts';
+import { type LogRead, readExports, readKeySets, readLive, readOwnKeys, Unusable } from './report-source.ts';
 import { visible } from './table.ts';
 
 /** As written on the command line. */
@@ -88,7 +87,7 @@ async function read(options: ReportOptions, place: Place, nowMs: number, spend: 
 
 function ownKey({ stateDir }: Place): { keys: unknown[] } {
   try {
-    if (stateDir !== null) return { keys: [readLogKey(stateDir, undefined).jwk] };
+    if (stateDir !== null) return readOwnKeys(stateDir);
   } catch {
     // Answered below: without a key of its own this place cannot check an export by itself.
   }
