@@ -2,7 +2,7 @@
 // intend, prove, send once, judge, settle → reply. Only this file sequences the steps; each step refuses by value.
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep, type Timer } from './domain/clock.ts';
 import { GatewayFault } from './domain/fault.ts';
 import type { HoldOutcome, LineState, Purchase, PurchaseClaim } from './domain/hold.ts';
 import { isRefusal, type Refusal, refuse } from './domain/refusal.ts';
@@ -33,19 +33,20 @@ const FRESH_CHALLENGE_WITHIN_MS = [200, 1_000, 5_000];
 export class Exchange {
   readonly #parts: Parts;
   readonly #meter: RefusalMeter;
-  readonly #finisher: Finisher;
+  /** Writes outcomes, also those that are found later. */
+  readonly finisher: Finisher;
   readonly #ids: ExchangeIds;
   readonly #tunnels: Tunnels;
-  readonly #summaries: NodeJS.Timeout;
+  readonly #summaries: Timer;
   #active = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#meter = new RefusalMeter(parts.clock, parts.limits.refusals);
-    this.#finisher = new Finisher(parts);
+    this.finisher = new Finisher(parts);
     this.#ids = new ExchangeIds(parts.ledger.log, parts.random);
     this.#tunnels = new Tunnels(parts);
-    this.#summaries = setInterval(() => void this.#sealSummaries('over'), SUMMARIES_EVERY_MS);
+    this.#summaries = parts.timers.every(SUMMARIES_EVERY_MS, () => void this.#sealSummaries('over'));
     this.#summaries.unref();
   }
 
@@ -70,20 +71,20 @@ export class Exchange {
 
   /** Requests under way, and outcomes that still have to be written. */
   underWay(): number {
-    return this.#active + this.#finisher.pending;
+    return this.#active + this.finisher.pending;
   }
 
-  /** Is an outcome of this hold known, but not yet written? */
+  /** Does its purchase run, or wait for its outcome to be written? */
   unwritten(hold: string): boolean {
-    return this.#finisher.waitsFor(hold);
+    return this.finisher.holds(hold);
   }
 
   /** Ends the tunnels and seals what is left to seal. */
   async close(): Promise<void> {
-    clearInterval(this.#summaries);
+    this.#summaries.close();
     await this.#tunnels.close();
     await this.#sealSummaries('all');
-    await this.#finisher.close();
+    await this.finisher.close();
   }
 
   /** Who asks, for what, and may it at all? Everything here is judged before anything goes upstream. */
@@ -166,7 +167,7 @@ export class Exchange {
   }
 
   async #relay(visit: LocatedVisit, answer: Answer): Promise<void> {
-    const delivery = await relayFree(visit, answer);
+    const delivery = await relayFree(this.#parts, visit, answer);
     if (isRefusal(delivery)) return this.#no(visit, delivery);
     visit.outcome = delivery.outcome === 'whole' ? 'relayed' : 'cut';
   }
@@ -180,7 +181,7 @@ export class Exchange {
     if (end === 'gone') return true;
     const purchase = end === 'kept' ? await budget.lookUp(claimOf(visit, fingerprintOf(visit))) : probe;
     if (!purchase) return false;
-    if (purchase.sameRequest) await answerRepeat(this.#parts, this.#finisher, visit, purchase);
+    if (purchase.sameRequest) await answerRepeat(this.#parts, this.finisher, visit, purchase);
     else await this.#no(visit, MISMATCH);
     return true;
   }
@@ -212,7 +213,7 @@ export class Exchange {
 
   #repeat(visit: LocatedVisit, order: Order, purchase: Purchase): Promise<void> {
     if (!purchase.sameRequest) return this.#no(visit, MISMATCH, order.judged);
-    return answerRepeat(this.#parts, this.#finisher, visit, purchase);
+    return answerRepeat(this.#parts, this.finisher, visit, purchase);
   }
 
   /** held → exposed → intended → proof → outcome. Up to `intended` every way out releases the hold. */
@@ -225,7 +226,7 @@ export class Exchange {
     const intended = await sealIntended(this.#parts, payment).catch((fault) => this.#told(fault));
     if (isRefusal(intended)) return this.#no(visit, intended, order.judged);
     if (intended === 'left') return;
-    await payAndAnswer(this.#parts, this.#finisher, payment);
+    await payAndAnswer(this.#parts, this.finisher, payment);
   }
 
   /** A fault before `intended` is a refusal, once it was reported. */
@@ -245,11 +246,11 @@ export class Exchange {
 
   async #pause(withinMs: number): Promise<void> {
     const random = Buffer.from(this.#parts.random.bytes(4)).readUInt32BE() / 2 ** 32;
-    await sleep(1 + random * withinMs);
+    await sleep(this.#parts.timers, 1 + random * withinMs);
   }
 
   async #sealSummaries(which: 'over' | 'all'): Promise<void> {
-    for (const entry of this.#meter.takeSummaries(which)) await this.#finisher.finish({ entry, apply: async () => {} });
+    for (const entry of this.#meter.takeSummaries(which)) await this.finisher.finish({ entry, apply: async () => {} });
   }
 
   #report(visit: Visit): void {

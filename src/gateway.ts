@@ -1,13 +1,15 @@
 // Composition root: builds every part from the configuration, connects them, and takes them down again in order. It
 // decides nothing about a request.
 import { createHmac, randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config/config.ts';
-import type { Clock, Random } from './domain/clock.ts';
+import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts';
 import type { Parts, Watch } from './exchange/parts.ts';
 import { Exchange } from './exchange.ts';
 import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
+import { openEvidence } from './gateway/evidence.ts';
+import { type Found, lookForEvidence } from './gateway/finding.ts';
 import { openIdentifier } from './gateway/identity.ts';
+import { lookerAt } from './gateway/looking.ts';
 import { explainer, knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
 import { openServices } from './gateway/services.ts';
 import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
@@ -76,12 +78,16 @@ async function assemble(
   const status: Status = { draining: false, recovered: false, storeAnswers: true };
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
-  const metrics = createMetrics(metricsOptions(operated));
+  const metrics = createMetrics(metricsOptions(operated, CLOCK));
   const rails = new Map(config.wallets.map((wallet) => [wallet.id, wallet.rail]));
   told.sealed = watchReceipts(log, metrics, (wallet) => rails.get(wallet) ?? 'unknown');
   const parts = await exchangeParts(config, log, operated, store.key, createWatch(log, metrics, tracer));
   const exchange = new Exchange(parts);
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
+  const found = lookForEvidence(config, parts, {
+    ...{ finisher: exchange.finisher, log, metrics },
+    ready: () => status.recovered && !status.draining,
+  });
   const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
   const inbound = createInbound({ ...config.listen.agents, tls, handle });
   const shown = await operatorsOptions({
@@ -92,6 +98,7 @@ async function assemble(
     log,
     wallets: parts.wallets,
     unwritten: (hold) => exchange.unwritten(hold),
+    ...found.shown,
   });
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
@@ -104,7 +111,17 @@ async function assemble(
     status.draining = true;
     await inbound.drain();
     await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
-    await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
+    await takeApart({
+      inbound,
+      exchange,
+      operators,
+      probes,
+      settling,
+      authority,
+      parts,
+      store,
+      found,
+    });
     metrics.close();
     log.flush();
   };
@@ -135,6 +152,7 @@ async function exchangeParts(
   const answers = new Set(wallets.flatMap((wallet) => wallet.answers));
   return {
     clock: CLOCK,
+    timers: SYSTEM_TIMERS,
     random: RANDOM,
     currency: config.accounting.currency,
     services: openServices(config.services, config.limits.challengeBytes),
@@ -169,7 +187,17 @@ export async function openOffline(config: Config): Promise<OfflineState> {
     budget: store.budget,
     source: 'the state; no gateway runs',
   });
-  return { ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] };
+  const services = openServices(config.services, config.limits.challengeBytes);
+  const evidences = openEvidence(config, services, CLOCK);
+  return {
+    ...{ ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] },
+    evidence: lookerAt({ ledger: store.ledger, evidences }),
+    close: async () => {
+      await evidences.close();
+      await Promise.all([...services.values()].map((service) => service.pool.destroy()));
+      await store.close();
+    },
+  };
 }
 
 function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
@@ -181,7 +209,7 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
 async function drained(left: () => number, withinMs: number): Promise<void> {
   const until = CLOCK.monotonic() + withinMs;
-  while (left() > 0 && CLOCK.monotonic() < until) await sleep(DRAIN_LOOK_MS);
+  while (left() > 0 && CLOCK.monotonic() < until) await sleep(SYSTEM_TIMERS, DRAIN_LOOK_MS);
 }
 
 interface Running {
@@ -193,6 +221,7 @@ interface Running {
   readonly authority: Authority;
   readonly parts: Parts;
   readonly store: OpenStore;
+  readonly found: Found;
 }
 
 async function takeApart({
@@ -204,12 +233,16 @@ async function takeApart({
   authority,
   parts,
   store,
+  found,
 }: Running): Promise<void> {
   settling.stop();
   authority.close();
   await inbound.close();
+  // Before the exchange, which writes what was found.
+  await found.stop();
   await exchange.close();
   await Promise.all([operators.close(), probes?.close()]);
+  await found.close();
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
 }

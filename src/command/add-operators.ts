@@ -25,6 +25,7 @@ function addHolds(program: Command, io: Io, done: Done): void {
   ordered(holds.command('resolve [id]').description('say how an uncertain hold ended, or many of a service'))
     .addOption(new Option('--as <end>', 'how it ended').choices(['settled', 'voided']).makeOptionMandatory())
     .requiredOption('--because <reason>', 'how you know; sealed')
+    .option('--against-evidence', 'also where the books of its rail say otherwise; sealed')
     .option('--service <id>', 'all uncertain holds of this service …')
     .option('--before <instant>', '… placed before this, such as 2026-11-23T10:00:00Z', instant)
     .action(async (id: string | undefined, options: ResolveFlags, command: Command) => {
@@ -62,6 +63,7 @@ function addStops(program: Command, io: Io, done: Done): void {
 interface ResolveFlags extends OrderFlags {
   as: 'settled' | 'voided';
   because: string;
+  againstEvidence?: true;
   service?: string;
   before?: number;
 }

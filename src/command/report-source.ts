@@ -108,7 +108,9 @@ async function readExport(file: string, keys: unknown, walks: Map<string, ChainW
   const chunks = await openExport(file);
   const parts = new Map<string, Part>();
   try {
-    for await (const line of readByteLines(chunks)) takeLine(line, file, parts, walks, take);
+    for await (const lines of readByteLines(chunks)) {
+      for (const line of lines) takeLine(line, file, parts, walks, take);
+    }
     if (parts.size === 0) throw new ChainFault(1, 'the signed head at the end is missing: the log is cut short');
     const logs: LogRead[] = [];
     for (const part of parts.values()) logs.push(await concluded(part, keys));

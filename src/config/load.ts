@@ -79,6 +79,7 @@ function compose(file: string, parts: Parts): Config | undefined {
     accounting,
     identity: { development: identity.development, issuers: parts.issuers.map(({ value }) => value) },
     services,
+    networks: parts.networks.map(({ value }) => value),
     assets: parts.assets.map(({ value }) => value),
     wallets: parts.wallets.map(({ value }) => value),
     operators,

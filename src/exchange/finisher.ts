@@ -1,5 +1,6 @@
 // Finishes what was decided but could not be written: an outcome whose seal or store step failed is tried again until
 // it works. What is still unfinished when the process ends is finished by recovery at the next start.
+import type { Timer } from '../domain/clock.ts';
 import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Parts } from './parts.ts';
 
@@ -16,7 +17,8 @@ const RETRY_MS = 1_000;
 export class Finisher {
   readonly #parts: Parts;
   readonly #waiting: { outcome: Outcome; sealed: Sealed | null }[] = [];
-  #timer: NodeJS.Timeout | null = null;
+  readonly #running = new Set<string>();
+  #timer: Timer | null = null;
   #busy = false;
 
   constructor(parts: Parts) {
@@ -28,7 +30,7 @@ export class Finisher {
     const task = { outcome, sealed: null as Sealed | null };
     if (await this.#try(task)) return task.sealed?.receipt.id ?? null;
     this.#waiting.push(task);
-    this.#timer ??= setInterval(() => void this.#retry(), RETRY_MS);
+    this.#timer ??= this.#parts.timers.every(RETRY_MS, () => void this.#retry());
     return null;
   }
 
@@ -37,14 +39,24 @@ export class Finisher {
     return this.#waiting.length;
   }
 
-  /** Does an outcome of this hold wait? */
-  waitsFor(hold: string): boolean {
-    return this.#waiting.some(({ outcome }) => outcome.entry.hold?.id === hold);
+  /** Is the end of this hold still ours to write: its purchase runs, or its outcome waits? Nobody else may end it. */
+  holds(hold: string): boolean {
+    return this.#running.has(hold) || this.#waiting.some(({ outcome }) => outcome.entry.hold?.id === hold);
+  }
+
+  /** While its proof may be sent and its answer be judged a hold is ours. */
+  async running(hold: string, purchase: () => Promise<void>): Promise<void> {
+    this.#running.add(hold);
+    try {
+      await purchase();
+    } finally {
+      this.#running.delete(hold);
+    }
   }
 
   /** One last try, then no more. */
   async close(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
+    this.#timer?.close();
     await this.#retry();
   }
 
@@ -60,7 +72,7 @@ export class Finisher {
       this.#busy = false;
     }
     if (this.#waiting.length > 0 || !this.#timer) return;
-    clearInterval(this.#timer);
+    this.#timer.close();
     this.#timer = null;
   }
 

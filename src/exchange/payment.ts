@@ -82,12 +82,14 @@ export async function sealIntended(parts: Parts, payment: Payment): Promise<'sea
  * Makes the proof, sends it once, and brings the purchase to its end. Never throws: after `intended` doubt is an end.
  */
 export async function payAndAnswer(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
-  try {
-    await pay(parts, finisher, payment);
-  } catch (fault) {
-    parts.watch.fault('exchange', fault);
-    await uncertain(parts, finisher, payment, 'payment_uncertain', null);
-  }
+  await finisher.running(payment.order.request.id, async () => {
+    try {
+      await pay(parts, finisher, payment);
+    } catch (fault) {
+      parts.watch.fault('exchange', fault);
+      await uncertain(parts, finisher, payment, 'payment_uncertain', null);
+    }
+  });
 }
 
 async function pay(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
@@ -183,13 +185,14 @@ async function handOver(
   visit.outcome = 'paid';
   const keeping = answer.status < 300 ? parts.kept.begin(hold) : null;
   const head = { status: answer.status, reason: answer.reason, headers };
-  const delivery = await deliver(visit.response, head, answer, keeping).catch((fault: unknown): Delivery => {
+  const broken = (fault: unknown): Delivery => {
     // The outcome is sealed: what goes wrong now is the delivery's, and never makes the payment uncertain.
     parts.watch.fault('exchange', fault);
     answer.abort();
     visit.response.destroy();
     return { outcome: 'cut', bytes: 0, complete: false };
-  });
+  };
+  const delivery = await deliver(visit.response, parts.timers, head, answer, keeping).catch(broken);
   const whole = delivery.outcome === 'whole';
   if (whole && order.request.claim.key === null) keeping?.drop();
   const ending: Ending = { code: null, upstreamStatus: answer.status, receipt };

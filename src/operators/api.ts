@@ -18,7 +18,15 @@ import type { OperatorToken } from './guard.ts';
 import type { Done, OrderParts, Orders } from './orders.ts';
 import { isProblem, type OperatorProblem, problem } from './problem.ts';
 import { receiveBody } from './reply.ts';
-import { type BudgetTerms, type BudgetView, budgetView, holdView, type PolicyView, stopView } from './views.ts';
+import {
+  type BudgetTerms,
+  type BudgetView,
+  budgetView,
+  holdView,
+  type PolicyView,
+  type Sight,
+  stopView,
+} from './views.ts';
 
 /** The most scopes of one budget that are shown. */
 const MOST_SCOPES = 1000;
@@ -35,6 +43,8 @@ export interface ApiParts {
     list(filter: ReceiptQuery): Promise<Sealed[]>;
   };
   readonly orders: Orders;
+  /** What was last seen of a hold at its rail. */
+  readonly sight: (hold: string) => Sight | null;
   /** The budgets of the policy in force. */
   readonly budgetTerms: () => readonly BudgetTerms[];
   readonly policy: () => PolicyView | null;
@@ -43,7 +53,9 @@ export interface ApiParts {
 }
 
 /** What the same questions and orders need while no gateway runs. */
-export interface OfflineState extends Pick<ApiParts, 'budgetTerms' | 'explain'>, Pick<OrderParts, 'ledger' | 'knows'> {
+export interface OfflineState
+  extends Pick<ApiParts, 'budgetTerms' | 'explain'>,
+    Pick<OrderParts, 'ledger' | 'knows' | 'evidence'> {
   readonly budget: ApiParts['budget'] & OrderParts['budget'];
   close(): Promise<void>;
 }
@@ -106,7 +118,8 @@ async function showReceipt(parts: ApiParts, _request: ApiRequest, id: string): P
 }
 
 async function listHolds(parts: ApiParts): Promise<ApiAnswer> {
-  return answer({ holds: (await parts.budget.openHolds()).map(holdView) });
+  const open = await parts.budget.openHolds();
+  return answer({ holds: open.map((hold) => holdView(hold, parts.sight(hold.id))) });
 }
 
 async function resolveHold(parts: ApiParts, request: ApiRequest, id: string): Promise<ApiAnswer> {

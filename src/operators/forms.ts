@@ -62,8 +62,12 @@ export const explainQuery = z.strictObject({
   task: asked.exactOptional(),
 });
 
-/** What a person knows of an uncertain hold. */
-export const resolveOrder = z.strictObject({ as: z.enum(['settled', 'voided']), because: line(500) });
+/** What a person knows of an uncertain hold; `againstEvidence`: also where the books of its rail say otherwise. */
+export const resolveOrder = z.strictObject({
+  as: z.enum(['settled', 'voided']),
+  because: line(500),
+  againstEvidence: z.literal(true).exactOptional(),
+});
 
 const target = { kind: z.enum(['agent', 'service', 'wallet', 'all']), id: line(200) };
 const namesOneOrAll = ({ kind, id }: { kind: string; id: string }) => (kind === 'all') === (id === '*');
