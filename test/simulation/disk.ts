@@ -168,7 +168,8 @@ export class SimulatedState implements StateAccess {
     this.#disk.begin();
     const replies = this.#runner.run(batch.map(({ call }) => call));
     const durable = batch.some(({ call }) => this.#durable.has(call.operation));
-    this.#disk.committed(durable && this.#runner.writable);
+    // What a commit that failed has left behind is nobody's yet: it is taken away, or comes back with the next start.
+    if (this.#runner.writable) this.#disk.committed(durable);
     this.#timeline.after(
       this.#chance.between(0, 2),
       () => {
@@ -193,7 +194,7 @@ export class SimulatedState implements StateAccess {
         if (!this.#runner.writable) {
           this.#disk.begin();
           this.#runner.probe();
-          this.#disk.committed(this.#runner.writable);
+          if (this.#runner.writable) this.#disk.committed(true);
           this.#writable = this.#runner.writable;
         }
         this.#probe();
