@@ -12,16 +12,21 @@ import type { Life, Timeline } from './timeline.ts';
 export type DiskHealth = 'well' | 'full' | 'unsynced';
 
 class SimulatedDatabase extends DatabaseSync {
+  onBegin: (begin: () => void) => void = (begin) => begin();
   onCommit: (commit: () => void) => void = (commit) => commit();
 
   override prepare(...args: Parameters<DatabaseSync['prepare']>): StatementSync {
     const statement = super.prepare(...args);
-    if (args[0] !== 'COMMIT') return statement;
     const run = statement.run.bind(statement);
-    statement.run = () => {
-      this.onCommit(() => void run());
-      return { changes: 0, lastInsertRowid: 0 };
-    };
+    const instead = { COMMIT: () => this.onCommit(() => void run()), 'BEGIN IMMEDIATE': () => this.onBegin(run) }[
+      args[0]
+    ];
+    if (instead) {
+      statement.run = () => {
+        instead();
+        return { changes: 0, lastInsertRowid: 0 };
+      };
+    }
     return statement;
   }
 
@@ -86,12 +91,12 @@ export class Disk {
     return lost;
   }
 
-  /** Told before each batch: what a commit that fails late leaves behind is known by what stood before it. */
-  begin(): void {
-    this.#headBefore = headOf(this.#db).seq;
-  }
-
   #watchCommits(): void {
+    this.#db.onBegin = (begin) => {
+      begin();
+      // What a commit that fails late leaves behind is known by what stood before it.
+      this.#headBefore = this.health === 'unsynced' ? headOf(this.#db).seq : 0;
+    };
     this.#db.onCommit = (commit) => {
       if (this.health === 'full') throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
       commit();
@@ -165,7 +170,6 @@ export class SimulatedState implements StateAccess {
 
   #work(): void {
     const batch = this.#waiting.splice(0, 512);
-    this.#disk.begin();
     const replies = this.#runner.run(batch.map(({ call }) => call));
     const durable = batch.some(({ call }) => this.#durable.has(call.operation));
     // What a commit that failed has left behind is nobody's yet: it is taken away, or comes back with the next start.
@@ -192,7 +196,6 @@ export class SimulatedState implements StateAccess {
       1_000,
       () => {
         if (!this.#runner.writable) {
-          this.#disk.begin();
           this.#runner.probe();
           if (this.#runner.writable) this.#disk.committed(true);
           this.#writable = this.#runner.writable;
