@@ -79,7 +79,7 @@ export function show({ id, ...options }: ShowOptions, io: Io): Promise<number> {
       const found = one ? [one] : Array.from(reader.iterate({ exchange: id, ascending: true }));
       for (const { receipt, hash } of found) io.out(`${shown(JSON.stringify({ receipt, hash }, null, 2))}\n`);
       if (found.length > 0) return 0;
-      io.err(`no receipt and no exchange ${visible(id)} in log ${reader.log}\n`);
+      io.err(`no receipt and no exchange ${visible(id)} in log ${reader.log}; see "purser receipts list"\n`);
       return 1;
     }),
   );
@@ -127,11 +127,11 @@ export function verify(options: VerifyCommandOptions, io: Io): Promise<number> {
 }
 
 async function verifyFile(path: string, against: VerifyOptions): Promise<Verdict> {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Usage(`${path} is a folder, not an export`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Usage(`${path} is a folder; name an export`);
   const stream = createReadStream(path);
   await new Promise<void>((resolve, reject) => {
     stream.once('ready', resolve);
-    stream.once('error', () => reject(new Usage(`${path} cannot be read`)));
+    stream.once('error', () => reject(new Usage(unreadable(path))));
   });
   return verifyLog(readLines(stream), against);
 }
@@ -143,6 +143,7 @@ function conclude(verdict: Verdict, options: ReceiptsOptions, io: Io): number {
   }
   if (!verdict.ok) {
     io.err(`the log is NOT intact: at seq ${verdict.seq}: ${visible(verdict.fault)}\n`);
+    io.err('Keep it as it is, and compare it with an export or a signed head from elsewhere.\n');
     return 1;
   }
   for (const warning of verdict.warnings) io.err(`warning: ${visible(warning)}\n`);
@@ -180,7 +181,7 @@ function filterOf(options: ListOptions): ReceiptFilter {
   const chosen = SELECTORS.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]));
   const kind = RECEIPT_KINDS.find((known) => known === options.kind);
   if (options.kind !== undefined && !kind) {
-    throw new Usage(`--kind ${options.kind} is not one of ${RECEIPT_KINDS.join(', ')}`);
+    throw new Usage(`--kind ${options.kind || '""'} is not known; choose one of ${RECEIPT_KINDS.join(', ')}`);
   }
   const limit = options.limit ?? (options.json ? undefined : LIST_DEFAULT);
   return {
@@ -227,13 +228,15 @@ function rowOf({ receipt }: Sealed): string[] {
   return cells.map((cell) => visible(cell ?? ''));
 }
 
+const unreadable = (path: string): string => `${path || '""'} cannot be read; name a file that is there`;
+
 const shown = (text: string): string => text.split('\n').map(visible).join('\n');
 
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    throw new Usage(`${path} cannot be read`);
+    throw new Usage(unreadable(path));
   }
 }
 
@@ -241,6 +244,8 @@ function readJwks(path: string): unknown {
   try {
     return JSON.parse(readText(path));
   } catch (error) {
-    throw error instanceof Usage ? error : new Usage(`${path} is not a JSON key set`);
+    throw error instanceof Usage
+      ? error
+      : new Usage(`${path} is not a JSON key set; GET /keys of the gateway answers one`);
   }
 }
