@@ -2,7 +2,7 @@
 // intend, prove, send once, judge, settle → reply. Only this file sequences the steps; each step refuses by value.
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep, type Timer } from './domain/clock.ts';
 import { GatewayFault } from './domain/fault.ts';
 import type { HoldOutcome, LineState, Purchase, PurchaseClaim } from './domain/hold.ts';
 import { isRefusal, type Refusal, refuse } from './domain/refusal.ts';
@@ -37,7 +37,7 @@ export class Exchange {
   readonly finisher: Finisher;
   readonly #ids: ExchangeIds;
   readonly #tunnels: Tunnels;
-  readonly #summaries: NodeJS.Timeout;
+  readonly #summaries: Timer;
   #active = 0;
 
   constructor(parts: Parts) {
@@ -46,7 +46,7 @@ export class Exchange {
     this.finisher = new Finisher(parts);
     this.#ids = new ExchangeIds(parts.ledger.log, parts.random);
     this.#tunnels = new Tunnels(parts);
-    this.#summaries = setInterval(() => void this.#sealSummaries('over'), SUMMARIES_EVERY_MS);
+    this.#summaries = parts.timers.every(SUMMARIES_EVERY_MS, () => void this.#sealSummaries('over'));
     this.#summaries.unref();
   }
 
@@ -81,7 +81,7 @@ export class Exchange {
 
   /** Ends the tunnels and seals what is left to seal. */
   async close(): Promise<void> {
-    clearInterval(this.#summaries);
+    this.#summaries.close();
     await this.#tunnels.close();
     await this.#sealSummaries('all');
     await this.finisher.close();
@@ -167,7 +167,7 @@ export class Exchange {
   }
 
   async #relay(visit: LocatedVisit, answer: Answer): Promise<void> {
-    const delivery = await relayFree(visit, answer);
+    const delivery = await relayFree(this.#parts, visit, answer);
     if (isRefusal(delivery)) return this.#no(visit, delivery);
     visit.outcome = delivery.outcome === 'whole' ? 'relayed' : 'cut';
   }
@@ -246,7 +246,7 @@ export class Exchange {
 
   async #pause(withinMs: number): Promise<void> {
     const random = Buffer.from(this.#parts.random.bytes(4)).readUInt32BE() / 2 ** 32;
-    await sleep(1 + random * withinMs);
+    await sleep(this.#parts.timers, 1 + random * withinMs);
   }
 
   async #sealSummaries(which: 'over' | 'all'): Promise<void> {

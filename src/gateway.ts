@@ -1,9 +1,8 @@
 // Composition root: builds every part from the configuration, connects them, and takes them down again in order. It
 // decides nothing about a request.
 import { createHmac, randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config/config.ts';
-import type { Clock, Random } from './domain/clock.ts';
+import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts';
 import type { Parts, Watch } from './exchange/parts.ts';
 import { Exchange } from './exchange.ts';
 import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
@@ -153,6 +152,7 @@ async function exchangeParts(
   const answers = new Set(wallets.flatMap((wallet) => wallet.answers));
   return {
     clock: CLOCK,
+    timers: SYSTEM_TIMERS,
     random: RANDOM,
     currency: config.accounting.currency,
     services: openServices(config.services, config.limits.challengeBytes),
@@ -191,7 +191,7 @@ export async function openOffline(config: Config): Promise<OfflineState> {
   const evidences = openEvidence(config, services, CLOCK);
   return {
     ...{ ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] },
-    evidence: lookerAt({ ledger: store.ledger, evidences }),
+    evidence: lookerAt({ ledger: store.ledger, evidences, timers: SYSTEM_TIMERS }),
     close: async () => {
       await evidences.close();
       await Promise.all([...services.values()].map((service) => service.pool.destroy()));
@@ -209,7 +209,7 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
 async function drained(left: () => number, withinMs: number): Promise<void> {
   const until = CLOCK.monotonic() + withinMs;
-  while (left() > 0 && CLOCK.monotonic() < until) await sleep(DRAIN_LOOK_MS);
+  while (left() > 0 && CLOCK.monotonic() < until) await sleep(SYSTEM_TIMERS, DRAIN_LOOK_MS);
 }
 
 interface Running {

@@ -1,6 +1,7 @@
 // Steps that are still owed to the store for holds: a release whose hold had no known result, an agent's leaving that
 // could not be marked. Each is tried until the store has done it; should this process end first, leases and recovery
 // are the backstop.
+import type { Timer, Timers } from '../domain/clock.ts';
 
 const RETRY_MS = 100;
 
@@ -8,11 +9,13 @@ const RETRY_MS = 100;
 export class LateSteps {
   readonly #owed = new Set<string>();
   readonly #step: (hold: string) => Promise<void>;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timers: Timers;
+  #timer: Timer | undefined;
   #stopped = false;
 
   /** `step` throws when the store does not answer. */
-  constructor(step: (hold: string) => Promise<void>) {
+  constructor(timers: Timers, step: (hold: string) => Promise<void>) {
+    this.#timers = timers;
     this.#step = step;
   }
 
@@ -42,12 +45,12 @@ export class LateSteps {
   /** Tries no more. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.close();
   }
 
   #schedule(): void {
     if (this.#stopped || this.#timer || this.#owed.size === 0) return;
-    this.#timer = setTimeout(() => void this.#work(), RETRY_MS);
+    this.#timer = this.#timers.after(RETRY_MS, () => void this.#work());
     this.#timer.unref();
   }
 

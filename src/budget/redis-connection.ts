@@ -13,6 +13,18 @@ const OPEN_MS = 5_000;
 /** How long WAIT waits for replicas; within {@link STEP_MS}. */
 const REPLICAS_MS = 100;
 
+/** The commands that the store sends beside its scripts. */
+export interface RedisCommands {
+  zrange(key: string, start: string, stop: string): Promise<string[]>;
+  hdel(key: string, field: string): Promise<number>;
+  hgetall(key: string): Promise<Record<string, string>>;
+}
+
+/** What the store needs of a connection; a simulation has its own. */
+export type RedisLink = Pick<RedisConnection, 'open' | 'run' | 'runReplicated' | 'end'> & {
+  command<T>(send: (redis: RedisCommands) => Promise<T>): Promise<T>;
+};
+
 /** A connection that is made and kept. */
 export class RedisConnection {
   readonly #redis: RedisClient;

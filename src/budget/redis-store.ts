@@ -4,7 +4,7 @@ import type { ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts'
 import { MAX_MICROS } from '../domain/money.ts';
 import * as answers from './redis-answers.ts';
 import type { RedisPlace } from './redis-client.ts';
-import { RedisConnection } from './redis-connection.ts';
+import { RedisConnection, type RedisLink } from './redis-connection.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
 import type { Counted, HoldAnswer, HoldStep, LineStep, Store } from './store.ts';
@@ -14,20 +14,31 @@ const PAGE = 100;
 
 type Scoped = Counted & { readonly scope: string };
 
+/** Where the store is, and what its steps are given. */
+export interface RedisStoreOptions extends RedisPlace {
+  readonly namespace: string;
+  readonly replicas: number;
+  readonly clock: Clock;
+  readonly repeatWindowMs: number;
+}
+
+/** Makes a connection on which these scripts are run; its probe key lies where the steps' keys do. */
+export type LinkMaker = (scripts: readonly Script[], probeKey: string) => RedisLink;
+
 /** A {@link Store} on one Redis. */
 export class RedisStore implements Store {
-  readonly #redis: RedisConnection;
+  readonly #redis: RedisLink;
   /** Exposures wait for replicas, and everything sent after them on their connection waits too: they have their own. */
-  readonly #exposures: RedisConnection;
+  readonly #exposures: RedisLink;
   readonly #keys: RedisKeys;
   readonly #clock: Clock;
   readonly #replicas: number;
   readonly #windowMs: number;
 
   /** Connects in the background. */
-  constructor(options: RedisPlace & { namespace: string; replicas: number; clock: Clock; repeatWindowMs: number }) {
+  constructor(options: RedisStoreOptions, link: LinkMaker = (...made) => new RedisConnection(options, ...made)) {
     this.#keys = new RedisKeys(options.namespace);
-    const connect = (scripts: readonly Script[]) => new RedisConnection(options, scripts, this.#keys.clock);
+    const connect = (scripts: readonly Script[]) => link(scripts, this.#keys.clock);
     this.#redis = connect(Object.values(SCRIPTS));
     this.#exposures = options.replicas > 0 ? connect([SCRIPTS.expose]) : this.#redis;
     this.#clock = options.clock;

@@ -1,6 +1,6 @@
 // The Budget over any store: it hashes claims, works out windows, and turns every failure into one fault. It decides
 // nothing about money; the store's steps do.
-import type { Clock, Random } from '../domain/clock.ts';
+import type { Clock, Random, Timers } from '../domain/clock.ts';
 import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import type {
   BudgetLine,
@@ -40,6 +40,7 @@ export interface BudgetOptions extends ClaimTimes {
   /** 32 bytes, the same at every gateway of the store. */
   readonly key: Uint8Array;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
 }
 
@@ -65,8 +66,8 @@ export class StoreBudget implements Budget {
     this.#options = options;
     this.#calendar = new Calendar(options.timeZone);
     this.#hasher = new ClaimHasher(options.key);
-    this.#late = new LateSteps((hold) => store.end({ hold, as: 'released' }));
-    this.#left = new LateSteps((hold) => store.leave({ hold }));
+    this.#late = new LateSteps(options.timers, (hold) => store.end({ hold, as: 'released' }));
+    this.#left = new LateSteps(options.timers, (hold) => store.leave({ hold }));
     this.#run = `${options.log}:${Buffer.from(options.random.bytes(9)).toString('base64url')}`;
   }
 

@@ -6,26 +6,30 @@ import type { Gateway } from '../gateway.ts';
 import { openLog } from '../observe/log.ts';
 import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
+import { VERSION } from './version.ts';
 
 /** Resolves with the exit code once the gateway has ended: 0 after a signal, 1 when it could not start. */
 export async function serve(options: { readonly config: string }, io: Io): Promise<number> {
   const config = readConfig(options.config, io, 'read');
   if (!config) return 1;
   const { openGateway } = await import('../gateway.ts');
+  const { openTracer } = await import('../gateway/tracing.ts');
   const log = openLog({ fd: STANDARD_OUTPUT, pretty: prettyFor(io.env) });
   const signalled = firstSignal();
+  const tracer = await openTracer(io.env, VERSION, log);
   let gateway: Gateway | undefined;
   // Before there is a gateway there is nothing to reload, but the signal must not end the process.
   const reload = () => void gateway?.reload();
   process.on('SIGHUP', reload);
   try {
-    gateway = await openGateway(config, log);
+    gateway = await openGateway(config, log, tracer);
     const urls = await gateway.listen();
     log.event('info', 'listening', { ...urls, development: config.identity.development });
     io.err(welcome(config, options.config, urls));
     log.event('info', 'draining', { signal: await signalled });
   } finally {
     await gateway?.close();
+    await tracer?.close();
     process.off('SIGHUP', reload);
     if (gateway) log.event('info', 'stopped');
     log.flush();

@@ -1,5 +1,6 @@
 // Finishes what was decided but could not be written: an outcome whose seal or store step failed is tried again until
 // it works. What is still unfinished when the process ends is finished by recovery at the next start.
+import type { Timer } from '../domain/clock.ts';
 import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Parts } from './parts.ts';
 
@@ -17,7 +18,7 @@ export class Finisher {
   readonly #parts: Parts;
   readonly #waiting: { outcome: Outcome; sealed: Sealed | null }[] = [];
   readonly #running = new Set<string>();
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #busy = false;
 
   constructor(parts: Parts) {
@@ -29,7 +30,7 @@ export class Finisher {
     const task = { outcome, sealed: null as Sealed | null };
     if (await this.#try(task)) return task.sealed?.receipt.id ?? null;
     this.#waiting.push(task);
-    this.#timer ??= setInterval(() => void this.#retry(), RETRY_MS);
+    this.#timer ??= this.#parts.timers.every(RETRY_MS, () => void this.#retry());
     return null;
   }
 
@@ -55,7 +56,7 @@ export class Finisher {
 
   /** One last try, then no more. */
   async close(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
+    this.#timer?.close();
     await this.#retry();
   }
 
@@ -71,7 +72,7 @@ export class Finisher {
       this.#busy = false;
     }
     if (this.#waiting.length > 0 || !this.#timer) return;
-    clearInterval(this.#timer);
+    this.#timer.close();
     this.#timer = null;
   }
 

@@ -26,6 +26,7 @@ export async function forwardFirst(parts: Parts, visit: LocatedVisit): Promise<A
   const own = { authorization: null, contentLength: streams && length ? Number(length) : null };
   const forwarded = await forward(
     visit.service.pool,
+    parts.timers,
     {
       method: visit.request.method ?? 'GET',
       target: targetOf(visit),
@@ -43,7 +44,7 @@ export async function forwardFirst(parts: Parts, visit: LocatedVisit): Promise<A
 export async function forwardAgain(parts: Parts, visit: LocatedVisit): Promise<Answer | Refusal> {
   const step = callStep(visit, 'forward');
   const request = { ...replayed(parts, visit, null, step), timeoutMs: visit.service.upstreamHeadersMs };
-  const forwarded = await forward(visit.service.pool, request, visit.gone);
+  const forwarded = await forward(visit.service.pool, parts.timers, request, visit.gone);
   endCall(step, forwarded);
   return unpaidAnswer(visit, forwarded);
 }
@@ -58,7 +59,7 @@ export async function forwardPaid(
   const step = callStep(visit, 'pay');
   const timeoutMs = visit.service.paymentSettleMs;
   const request = { ...replayed(parts, visit, authorization, step), timeoutMs, mayStart };
-  const forwarded = await forward(visit.service.pool, request, null);
+  const forwarded = await forward(visit.service.pool, parts.timers, request, null);
   endCall(step, forwarded);
   return forwarded;
 }
@@ -86,13 +87,18 @@ export function headersForAgent(
 }
 
 /** Relays an answer that needed no payment; a redirect to another origin is refused instead. */
-export async function relayFree(visit: LocatedVisit, answer: Answer): Promise<Delivery | Refusal> {
+export async function relayFree(
+  parts: Pick<Parts, 'timers'>,
+  visit: LocatedVisit,
+  answer: Answer,
+): Promise<Delivery | Refusal> {
   const { headers, elsewhere } = headersForAgent(visit, answer);
   if (elsewhere !== null && answer.status >= 300 && answer.status < 400) {
     answer.abort();
     return redirectRefusal(elsewhere);
   }
-  return deliver(visit.response, { status: answer.status, reason: answer.reason, headers }, answer, null);
+  const head = { status: answer.status, reason: answer.reason, headers };
+  return deliver(visit.response, parts.timers, head, answer, null);
 }
 
 /** The detail is sealed, and a redirect often repeats the request's query: only the agent is told the whole target. */

@@ -3,7 +3,7 @@ import type { Agent as HttpAgent } from 'node:http';
 import type { Pool } from 'undici';
 import type { Budget } from '../budget/budget.ts';
 import type { Identity } from '../domain/agent.ts';
-import type { Clock, Random } from '../domain/clock.ts';
+import type { Clock, Random, Timers } from '../domain/clock.ts';
 import type { Decimal } from '../domain/money.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { TraceContext } from '../inbound/agent-request.ts';
@@ -87,6 +87,7 @@ export interface Watch {
 /** Everything one request needs. */
 export interface Parts {
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
   readonly currency: string;
   readonly services: ReadonlyMap<string, Service>;

@@ -185,13 +185,14 @@ async function handOver(
   visit.outcome = 'paid';
   const keeping = answer.status < 300 ? parts.kept.begin(hold) : null;
   const head = { status: answer.status, reason: answer.reason, headers };
-  const delivery = await deliver(visit.response, head, answer, keeping).catch((fault: unknown): Delivery => {
+  const broken = (fault: unknown): Delivery => {
     // The outcome is sealed: what goes wrong now is the delivery's, and never makes the payment uncertain.
     parts.watch.fault('exchange', fault);
     answer.abort();
     visit.response.destroy();
     return { outcome: 'cut', bytes: 0, complete: false };
-  });
+  };
+  const delivery = await deliver(visit.response, parts.timers, head, answer, keeping).catch(broken);
   const whole = delivery.outcome === 'whole';
   if (whole && order.request.claim.key === null) keeping?.drop();
   const ending: Ending = { code: null, upstreamStatus: answer.status, receipt };

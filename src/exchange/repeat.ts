@@ -62,7 +62,8 @@ async function replay(
     abort: () => {},
   };
   visit.outcome = 'paid';
-  const delivery = await deliver(visit.response, { status: kept.status, reason: kept.reason, headers }, source, null);
+  const head = { status: kept.status, reason: kept.reason, headers };
+  const delivery = await deliver(visit.response, parts.timers, head, source, null);
   const receipt = (await latestReceipt(parts, purchase)) ?? '';
   const ending = { code: null, upstreamStatus: kept.status, receipt };
   const close = () => parts.budget.close(purchase.hold, ending, delivery.outcome === 'whole');

@@ -1,5 +1,6 @@
 // A request to switch protocols, once it was admitted: a tunnel, or an answer like any other. Nothing is ever paid for
 // one: who wants to be paid for a tunnel is refused.
+import type { Timer } from '../domain/clock.ts';
 import { isRefusal, type Refusal, refuse } from '../domain/refusal.ts';
 import type { Upgrade } from '../inbound/upgrade.ts';
 import { type Admitted, admit } from '../policy/decide.ts';
@@ -56,11 +57,11 @@ export class Tunnels {
   readonly #open = new Map<Tunnel, { readonly visit: UpgradingVisit; readonly admitted: Admitted }>();
   /** By subject. */
   readonly #counts = new Map<string, number>();
-  readonly #judging: NodeJS.Timeout;
+  readonly #judging: Timer;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#judging = setInterval(() => this.#judge(), JUDGE_EVERY_MS);
+    this.#judging = parts.timers.every(JUDGE_EVERY_MS, () => this.#judge());
     this.#judging.unref();
   }
 
@@ -80,7 +81,7 @@ export class Tunnels {
 
   /** Ends all of them. */
   async close(): Promise<void> {
-    clearInterval(this.#judging);
+    this.#judging.close();
     const open = [...this.#open.keys()];
     for (const tunnel of open) tunnel.close();
     await Promise.all(open.map(({ ended }) => ended));

@@ -25,7 +25,7 @@ const RETRY_MS = 1_000;
 
 /** Starts both loops. */
 export function keepSettled(
-  parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>,
+  parts: Pick<Parts, 'budget' | 'ledger' | 'watch' | 'timers'>,
   authority: Pick<Authority, 'agreed' | 'agree'>,
   status: Status,
   log: Log,
@@ -58,8 +58,8 @@ export function keepSettled(
     settleAlone().catch((fault: unknown) => {
       if (fault instanceof TermsDiffer) log.event('error', fault.message, { problems: fault.wrong });
     });
-  const heartbeat = setInterval(() => void beat(), HEARTBEAT_MS);
-  const retry = setInterval(() => void again(), RETRY_MS);
+  const heartbeat = parts.timers.every(HEARTBEAT_MS, () => void beat());
+  const retry = parts.timers.every(RETRY_MS, () => void again());
   return {
     first: beat()
       .then(settleAlone)
@@ -70,8 +70,8 @@ export function keepSettled(
         });
       }),
     stop: () => {
-      clearInterval(heartbeat);
-      clearInterval(retry);
+      heartbeat.close();
+      retry.close();
     },
   };
 }

@@ -2,8 +2,9 @@
 import { extname } from 'node:path';
 import type { Budget } from '../budget/budget.ts';
 import { embeddedBudget } from '../budget/embedded-budget.ts';
+import type { BudgetOptions } from '../budget/store-budget.ts';
 import type { Config } from '../config/config.ts';
-import type { Clock, Random } from '../domain/clock.ts';
+import { type Clock, type Random, SYSTEM_TIMERS } from '../domain/clock.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openLedger } from '../ledger/sealed-ledger.ts';
@@ -72,11 +73,16 @@ function keyOf(config: Config, ledger: Ledger): Uint8Array {
   return Buffer.from(ledger.mask('purchase claims and upstream idempotency keys'), 'hex');
 }
 
-type Named = { readonly log: string; readonly key: Uint8Array; readonly clock: Clock; readonly random: Random };
+type Named = Pick<BudgetOptions, 'log' | 'key' | 'clock' | 'random'>;
 
 async function openBudget(config: Config, thread: StateThread, named: Named): Promise<Budget> {
   const { budgets, accounting, limits } = config;
-  const options = { ...named, timeZone: accounting.timeZone, repeatWindowMs: limits.repeatWindowMs };
+  const options = {
+    ...named,
+    timers: SYSTEM_TIMERS,
+    timeZone: accounting.timeZone,
+    repeatWindowMs: limits.repeatWindowMs,
+  };
   if (budgets.store === 'embedded') return embeddedBudget(thread, options);
   const { openRedisBudget } = await import('../budget/redis-budget.ts');
   return openRedisBudget({

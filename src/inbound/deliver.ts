@@ -1,5 +1,6 @@
 // Hands an answer to the agent with back-pressure, and tells honestly whether it arrived whole.
 import type { ServerResponse } from 'node:http';
+import type { Timers } from '../domain/clock.ts';
 import type { Keeping } from './kept-answers.ts';
 
 /** An answer's body while it arrives from wherever it comes. */
@@ -30,6 +31,7 @@ export interface Delivery {
  */
 export function deliver(
   response: ServerResponse,
+  timers: Timers,
   head: AnswerHead,
   source: AnswerSource,
   keeping: Keeping | null,
@@ -63,7 +65,7 @@ export function deliver(
         keeping?.keep(head);
         if (gone) return done('cut', true);
         response.once('close', () => done(response.writableFinished ? 'whole' : 'cut', true));
-        response.end(() => setImmediate(() => done(stillThere(response, socket) ? 'whole' : 'cut', true)));
+        response.end(() => timers.turn(() => done(stillThere(response, socket) ? 'whole' : 'cut', true)));
       },
       cut: () => {
         keeping?.drop();

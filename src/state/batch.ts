@@ -2,7 +2,7 @@
 // committed fails whole, and the database is opened anew before the next one.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { codedError, codeOf, type Operations } from '../domain/operations.ts';
-import { isStorageError, openDatabase } from './database.ts';
+import { isStorageError } from './database.ts';
 import type { Call, Reply } from './message.ts';
 
 /** What the rooms bring into the database. */
@@ -31,14 +31,14 @@ const PROBE_BYTES = 65_536;
 
 /** The one writer of the state database. */
 export class BatchRunner {
-  readonly #dir: string;
+  readonly #openDatabase: () => DatabaseSync;
   readonly #rooms: Rooms;
   #open: Open | undefined;
   #mark: number | undefined;
 
-  /** Opens the database; throws an Error with a `code` when that is refused. */
-  constructor(dir: string, rooms: Rooms) {
-    this.#dir = dir;
+  /** `open` opens the database, and throws an Error with a `code` when that is refused; so does this. */
+  constructor(open: () => DatabaseSync, rooms: Rooms) {
+    this.#openDatabase = open;
     this.#rooms = rooms;
     this.#open = this.#reopen();
   }
@@ -86,7 +86,7 @@ export class BatchRunner {
   }
 
   #reopen(): Open {
-    const db = openDatabase(this.#dir);
+    const db = this.#openDatabase();
     try {
       db.exec('PRAGMA synchronous=FULL; BEGIN IMMEDIATE');
       if (this.#mark !== undefined) this.#rooms.cutBack(db, this.#mark);

@@ -4,7 +4,7 @@ import { statfsSync } from 'node:fs';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { codeOf } from '../domain/operations.ts';
 import { BatchRunner, type Rooms } from './batch.ts';
-import { takeLock } from './database.ts';
+import { openDatabase, takeLock } from './database.ts';
 import type { Call, FromState, Health, Reply, ToState } from './message.ts';
 
 /** What the thread must know before it opens anything. */
@@ -60,7 +60,7 @@ function open(settings: StateSettings, rooms: Rooms, send: (message: FromState) 
   try {
     const lock = takeLock(settings.dir);
     unlock = () => lock.close();
-    return { runner: new BatchRunner(settings.dir, rooms), unlock };
+    return { runner: new BatchRunner(() => openDatabase(settings.dir), rooms), unlock };
   } catch (error) {
     unlock();
     const message = error instanceof Error ? error.message : String(error);

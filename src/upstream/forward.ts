@@ -2,6 +2,7 @@
 // service, because for a payment proof that decides between "not paid" and "unknown".
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { Timer, Timers } from '../domain/clock.ts';
 import { Answer } from './answer.ts';
 import { BODY_SILENCE_MS } from './door.ts';
 
@@ -35,9 +36,14 @@ export interface GiveUp {
 }
 
 /** Sends the request over the pool; `giveUp` ends the wait when the agent has gone. Never throws. */
-export function forward(pool: Dispatcher, request: OutgoingRequest, giveUp: GiveUp | null): Promise<Forwarded> {
+export function forward(
+  pool: Dispatcher,
+  timers: Timers,
+  request: OutgoingRequest,
+  giveUp: GiveUp | null,
+): Promise<Forwarded> {
   return new Promise((resolve) => {
-    const handler = new ForwardHandler(request, resolve, giveUp);
+    const handler = new ForwardHandler(request, timers, resolve, giveUp);
     try {
       pool.dispatch(
         {
@@ -61,20 +67,25 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
   readonly #resolve: (forwarded: Forwarded) => void;
   readonly #giveUp: GiveUp | null;
   readonly #onGiveUp: () => void;
-  readonly #deadline: NodeJS.Timeout;
+  readonly #deadline: Timer;
   #controller: Dispatcher.DispatchController | null = null;
   #answer: Answer | null = null;
   #sent = false;
   #why: 'unreachable' | 'timeout' = 'unreachable';
 
-  constructor(request: OutgoingRequest, resolve: (forwarded: Forwarded) => void, giveUp: GiveUp | null) {
+  constructor(
+    request: OutgoingRequest,
+    timers: Timers,
+    resolve: (forwarded: Forwarded) => void,
+    giveUp: GiveUp | null,
+  ) {
     this.#request = request;
     this.#resolve = resolve;
     this.#giveUp = giveUp;
     this.#onGiveUp = () => this.#stop('unreachable');
     giveUp?.add(this.#onGiveUp);
     // The pool's own timer starts when the request is written; this one also covers waiting for a connection.
-    this.#deadline = setTimeout(() => this.#stop('timeout'), request.timeoutMs);
+    this.#deadline = timers.after(request.timeoutMs, () => this.#stop('timeout'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -130,7 +141,7 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
   }
 
   #settle(forwarded: Forwarded): void {
-    clearTimeout(this.#deadline);
+    this.#deadline.close();
     this.#giveUp?.remove(this.#onGiveUp);
     this.#resolve(forwarded);
   }

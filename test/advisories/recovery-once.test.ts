@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Budget } from '../../src/budget/budget.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { SYSTEM_TIMERS } from '../../src/domain/clock.ts';
 import type { HoldRequest } from '../../src/domain/hold.ts';
 import { keepSettled, type Status } from '../../src/gateway/settling.ts';
 import { type OpenStore, openStore } from '../../src/gateway/store.ts';
@@ -62,7 +63,8 @@ test('a recovery that takes longer than its retry leaves the first purchase its 
   const status: Status = { draining: false, recovered: false, storeAnswers: true };
   const watch = { began: () => expect.unreachable('nobody asks'), refused() {}, fault() {} };
   const authority = { agreed: () => true, agree: async () => [] };
-  const settling = keepSettled({ budget: slowToList(budget), ledger, watch }, authority, status, openLog('silent'));
+  const parts = { budget: slowToList(budget), ledger, watch, timers: SYSTEM_TIMERS };
+  const settling = keepSettled(parts, authority, status, openLog('silent'));
   try {
     await settling.first;
     expect(status.recovered).toBe(true);

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Budget } from '../../src/budget/budget.ts';
 import { embeddedBudget } from '../../src/budget/embedded-budget.ts';
 import { openRedisBudget } from '../../src/budget/redis-budget.ts';
+import { SYSTEM_TIMERS } from '../../src/domain/clock.ts';
 import { GatewayFault } from '../../src/domain/fault.ts';
 import type { BudgetLine, HoldRequest } from '../../src/domain/hold.ts';
 import { openState } from '../../src/state/thread.ts';
@@ -26,6 +27,7 @@ const HOUR_MS = 3_600_000;
 const OPTIONS = {
   ...{ log: 'bench', timeZone: 'UTC', key: randomBytes(32), repeatWindowMs: 600_000 },
   clock: { now: () => Date.now(), monotonic: () => performance.now() },
+  timers: SYSTEM_TIMERS,
   random: { bytes: (length: number) => randomBytes(length) },
 };
 

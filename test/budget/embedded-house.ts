@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { Budget } from '../../src/budget/budget.ts';
 import { embeddedBudget } from '../../src/budget/embedded-budget.ts';
 import { embeddedOperations } from '../../src/budget/embedded-operations.ts';
+import { SYSTEM_TIMERS } from '../../src/domain/clock.ts';
 import { REPEAT_WINDOW_MS, type StoreHouse, TEST_KEY, TEST_RANDOM } from '../contracts/budget.ts';
 
 /** A clock that a test turns. */
@@ -44,7 +45,7 @@ export function embeddedHouse(db = new DatabaseSync(':memory:'), clock = new Tur
     },
   };
   const gateway = async (log = 'here', timeZone = 'UTC'): Promise<Budget> => {
-    const options = { log, timeZone, key: TEST_KEY, clock: gatewayClock, random: TEST_RANDOM };
+    const options = { log, timeZone, key: TEST_KEY, clock: gatewayClock, timers: SYSTEM_TIMERS, random: TEST_RANDOM };
     const budget = embeddedBudget(thread, { ...options, repeatWindowMs: REPEAT_WINDOW_MS });
     await budget.heartbeat();
     return budget;

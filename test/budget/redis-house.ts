@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Budget } from '../../src/budget/budget.ts';
 import { openRedisBudget, type RedisBudgetOptions } from '../../src/budget/redis-budget.ts';
+import { SYSTEM_TIMERS } from '../../src/domain/clock.ts';
 import { REPEAT_WINDOW_MS, type StoreHouse, TEST_KEY, TEST_RANDOM } from '../contracts/budget.ts';
 
 export const SYSTEM_CLOCK = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -12,7 +13,7 @@ let houses = 0;
 export function redisOptions(url: string, over: Partial<RedisBudgetOptions> = {}): RedisBudgetOptions {
   return {
     ...{ url, namespace: 'test', replicas: 0, log: 'here', timeZone: 'UTC', key: TEST_KEY, clock: SYSTEM_CLOCK },
-    ...{ random: TEST_RANDOM, repeatWindowMs: REPEAT_WINDOW_MS },
+    ...{ random: TEST_RANDOM, timers: SYSTEM_TIMERS, repeatWindowMs: REPEAT_WINDOW_MS },
     ...over,
   };
 }

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { judgeAccess } from '../../src/domain/access.ts';
 import { openLedger } from '../../src/ledger/sealed-ledger.ts';
 import { BatchRunner } from '../../src/state/batch.ts';
+import { openDatabase } from '../../src/state/database.ts';
 import { openState, type StateThread } from '../../src/state/thread.ts';
 import type { StateWorkerData } from '../../src/state-worker.ts';
 import { freshDir, purchase } from '../ledger/log.ts';
@@ -137,7 +138,7 @@ test('what an operation wrote before it failed is rolled back, what others of it
       },
     };
   };
-  const runner = new BatchRunner(dir, { operations, mark: () => 0, cutBack: () => {} });
+  const runner = new BatchRunner(() => openDatabase(dir), { operations, mark: () => 0, cutBack: () => {} });
   const [, failed] = runner.run([
     { id: 1, operation: 'write', argument: 'a' },
     { id: 2, operation: 'fail', argument: 'b' },
