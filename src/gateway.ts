@@ -36,6 +36,8 @@ export interface Gateway {
   listen(): Promise<{ readonly agents: string; readonly operators: string; readonly probes?: string }>;
   /** Looks at the policies now. */
   reload(): Promise<void>;
+  /** Resolves with the reason when the state is lost: nothing can be decided any more, it has to be started anew. */
+  readonly lost: Promise<string>;
   /** Drains within `limits.drain`, then closes everything. Can be called twice. */
   close(): Promise<void>;
 }
@@ -75,7 +77,7 @@ async function assemble(
   told: { sealed: Sealed },
 ): Promise<Gateway> {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true };
+  const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null };
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
   const metrics = createMetrics(metricsOptions(operated, CLOCK));
@@ -103,14 +105,14 @@ async function assemble(
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
   const probes = place ? createProbes({ ...shown, listen: place }) : null;
-  const settling = keepSettled(parts, authority, status, log);
+  const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
-  store.onLost((reason) => stopItself(log, reason));
+  const loss = watchState(store);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
-    await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
+    await drained(() => inbound.connections() + leftToDo(exchange, loss.happened()), config.limits.drainMs);
     await takeApart({
       inbound,
       exchange,
@@ -133,6 +135,7 @@ async function assemble(
       agents: await inbound.listen(),
     }),
     reload: () => authority.reload(),
+    lost: loss.told,
     close: () => {
       closing ??= takeDown();
       return closing;
@@ -166,7 +169,7 @@ async function exchangeParts(
     acceptPayment: [...answers].join(', '),
     budget,
     ledger,
-    ready: () => status.recovered && authority.agreed(),
+    ready: () => status.recovered && authority.agreed() && budget.generation() !== null,
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
     watch,
@@ -205,6 +208,22 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
   if (!set || hasErrors(problems)) throw new StartFailed(problems.map(showProblem).join('\n'));
   return { set, warnings: problems.map(showProblem) };
 }
+
+/** Without its state a gateway can decide nothing. */
+function watchState(store: OpenStore): { readonly told: Promise<string>; happened(): boolean } {
+  let happened = false;
+  const told = new Promise<string>((resolve) => {
+    store.onLost((reason) => {
+      happened = true;
+      resolve(reason);
+    });
+  });
+  return { told, happened: () => happened };
+}
+
+/** An outcome that cannot be written any more is not waited for: after the next start it is uncertain. */
+const leftToDo = (exchange: Exchange, isLost: boolean): number =>
+  exchange.underWay() - (isLost ? exchange.finisher.pending : 0);
 
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
 async function drained(left: () => number, withinMs: number): Promise<void> {
@@ -245,12 +264,4 @@ async function takeApart({
   await found.close();
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
-}
-
-/** Without its state a gateway can decide nothing: it ends, and its supervisor starts it again. */
-function stopItself(log: Log, reason: string): void {
-  log.event('error', 'the state is lost; stopping', { problems: [reason] });
-  log.flush();
-  process.exitCode = 1;
-  process.kill(process.pid, 'SIGTERM');
 }

@@ -99,6 +99,10 @@ function judgeRedis(sections: Sections, parts: Parts, secretsRead: boolean): voi
   const absent = sections.raw(at('url')) === undefined;
   if (absent && !redis.sentinels && !redis.cluster)
     sections.error(at('url'), 'is required, or sentinels with master, or cluster');
+  if (parts.limits && redis.missingAfter <= parts.limits.holdLeaseMs) {
+    const message = 'must be longer than limits.holdLease: by then no payment of the missing gateway can still begin';
+    sections.error(at('missingAfter'), message);
+  }
   if (redis.sentinels && redis.cluster) sections.error(at('cluster'), 'contradicts sentinels; keep one');
   if (redis.sentinels && redis.master === undefined)
     sections.error(at('master'), 'is required with sentinels: the name under which they know the server');

@@ -2,7 +2,7 @@
 // wires, and its own retries buy nothing twice.
 import { createOpenAI } from '@ai-sdk/openai';
 import { generateText, type LanguageModel, streamText } from 'ai';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WORDS } from '../fakes/model-shop.ts';
 import {
   type Buyer,
@@ -11,19 +11,12 @@ import {
   FAILURES,
   HANGS,
   ONCE,
-  openStand,
   PATIENCE_MS,
   readWhile,
-  type Stand,
+  standOfFile,
 } from './support.ts';
 
-let stand: Stand;
-
-beforeAll(async () => {
-  stand = await openStand();
-});
-
-afterAll(() => stand.close());
+const stand = standOfFile();
 
 const prompt = 'What is the weather?';
 const provider = ({ base, token }: Buyer) => createOpenAI({ baseURL: `${base}/v1`, apiKey: token });
@@ -34,8 +27,7 @@ const WIRES: readonly { wire: string; model(buyer: Buyer): LanguageModel }[] = [
 
 for (const { wire, model } of WIRES) {
   test(`a whole answer is bought over ${wire}`, async () => {
-    stand.shop.behave('deliver');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('deliver');
     const { text } = await generateText({ model: model(buyer), prompt });
     expect(text).toBe(WORDS.join(''));
     expect(await buyer.spent()).toEqual(ONCE);
@@ -43,8 +35,7 @@ for (const { wire, model } of WIRES) {
   });
 
   test(`a streamed answer arrives as it is produced over ${wire}`, async () => {
-    stand.shop.behave('deliver');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('deliver');
     const { textStream } = streamText({ model: model(buyer), prompt });
     expect(await readWhile(textStream, stand.shop.goOn)).toBe(WORDS.join(''));
     expect(await buyer.spent()).toEqual(ONCE);
@@ -52,8 +43,7 @@ for (const { wire, model } of WIRES) {
 
   for (const { after, detail } of FAILURES) {
     test(`paid, then ${after}: one payment, and the error says why (${wire})`, async () => {
-      stand.shop.behave(after);
-      const buyer = await stand.buyer();
+      const buyer = await stand.buyer(after);
       expect(await complaint(generateText({ model: model(buyer), prompt }))).toMatch(detail);
       expect(await buyer.spent()).toEqual(ONCE);
     });
@@ -62,8 +52,7 @@ for (const { wire, model } of WIRES) {
 
 for (const { after, detail } of FAILURES) {
   test(`paid, then ${after}: one payment, and the error of the stream says why`, async () => {
-    stand.shop.behave(after);
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer(after);
     const said: unknown[] = [];
     const { textStream } = streamText({
       model: provider(buyer).chat('sky-1'),
@@ -77,8 +66,7 @@ for (const { after, detail } of FAILURES) {
 }
 
 test('paid, then silence past the time-out: asking again is the same purchase, and the error says why', async () => {
-  stand.shop.behave('hang');
-  const buyer = await stand.buyer();
+  const buyer = await stand.buyer('hang');
   const model = provider(buyer).chat('sky-1');
   await complaint(generateText({ model, prompt, timeout: PATIENCE_MS }));
   expect(await buyer.spent()).toEqual(ONCE);

@@ -1,7 +1,7 @@
 // The `@anthropic-ai/sdk` client with a base URL and either an API key or an auth token: it buys whole and streamed
 // answers, and its own retries buy nothing twice.
 import Anthropic from '@anthropic-ai/sdk';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WORDS } from '../fakes/model-shop.ts';
 import {
   type Buyer,
@@ -10,19 +10,12 @@ import {
   FAILURES,
   HANGS,
   ONCE,
-  openStand,
   PATIENCE_MS,
   readWhile,
-  type Stand,
+  standOfFile,
 } from './support.ts';
 
-let stand: Stand;
-
-beforeAll(async () => {
-  stand = await openStand();
-});
-
-afterAll(() => stand.close());
+const stand = standOfFile();
 
 const byKey = ({ base, token }: Buyer): Anthropic => new Anthropic({ baseURL: base, apiKey: token, authToken: null });
 const byToken = ({ base, token }: Buyer): Anthropic => new Anthropic({ baseURL: base, apiKey: null, authToken: token });
@@ -37,8 +30,7 @@ for (const { how, client } of [
   { how: 'an auth token', client: byToken },
 ]) {
   test(`a message is bought with ${how}`, async () => {
-    stand.shop.behave('deliver');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('deliver');
     const answer = await client(buyer).messages.create(ASKED);
     expect(answer.content).toMatchObject([{ type: 'text', text: WORDS.join('') }]);
     expect(await buyer.spent()).toEqual(ONCE);
@@ -47,8 +39,7 @@ for (const { how, client } of [
 }
 
 test('a streamed message arrives as it is produced', async () => {
-  stand.shop.behave('deliver');
-  const buyer = await stand.buyer();
+  const buyer = await stand.buyer('deliver');
   const stream = await byKey(buyer).messages.create({ ...ASKED, stream: true });
   const texts = async function* () {
     for await (const event of stream) {
@@ -62,8 +53,7 @@ test('a streamed message arrives as it is produced', async () => {
 for (const { after, detail } of FAILURES) {
   for (const stream of [false, true]) {
     test(`paid, then ${after}: one payment, and the error says why (${stream ? 'streamed' : 'whole'})`, async () => {
-      stand.shop.behave(after);
-      const buyer = await stand.buyer();
+      const buyer = await stand.buyer(after);
       const said = await complaint(byKey(buyer).messages.create({ ...ASKED, stream }));
       expect(said).toMatch(/^424 /);
       expect(said).toMatch(detail);
@@ -73,8 +63,7 @@ for (const { after, detail } of FAILURES) {
 }
 
 test('paid, then silence past the time-out: its retries are the same purchase, and the error says why', async () => {
-  stand.shop.behave('hang');
-  const buyer = await stand.buyer();
+  const buyer = await stand.buyer('hang');
   const impatient = byToken(buyer).withOptions({ timeout: PATIENCE_MS });
   expect(await complaint(impatient.messages.create(ASKED))).toMatch(HANGS.detail);
   expect(await buyer.spent()).toEqual(ONCE);

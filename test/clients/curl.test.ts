@@ -1,5 +1,5 @@
 // curl with the agent's token as the password in the URL, told to retry everything: it buys once.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { WORDS } from '../fakes/model-shop.ts';
 import {
   type Buyer,
@@ -12,17 +12,11 @@ import {
   openStand,
   PATIENCE_MS,
   run,
-  type Stand,
+  standOfFile,
 } from './support.ts';
 
 const there = await installed('curl');
-let stand: Stand;
-
-beforeAll(async () => {
-  stand = await openStand();
-});
-
-afterAll(() => stand.close());
+const stand = standOfFile();
 
 const RETRYING = ['--fail-with-body', '--retry', '2', '--retry-delay', '1', '--retry-all-errors'];
 
@@ -38,8 +32,7 @@ function curl(
 
 describe.skipIf(!there)('curl', () => {
   test('buys a whole answer', async () => {
-    stand.shop.behave('deliver');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('deliver');
     const { code, stdout } = await curl(buyer, '/v1/answer');
     expect(code).toBe(0);
     expect(stdout).toContain(WORDS.join(''));
@@ -49,8 +42,7 @@ describe.skipIf(!there)('curl', () => {
   });
 
   test('gets a streamed answer as it is produced', async () => {
-    stand.shop.behave('deliver');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('deliver');
     const { code, stdout } = await curl(buyer, '/v1/answer?stream', [], (seen) => {
       if (seen.includes(WORDS[0])) stand.shop.goOn();
     });
@@ -64,8 +56,7 @@ describe.skipIf(!there)('curl', () => {
     async (failure, { onTestFinished }) => {
       const own = await openStand();
       onTestFinished(() => own.close());
-      own.shop.behave(failure.after);
-      const buyer = await own.buyer();
+      const buyer = await own.buyer(failure.after);
       const { code, stdout } = await curl(buyer, '/v1/answer', RETRYING);
       expect(code).not.toBe(0);
       expect(stdout.match(/HTTP\/1\.1 424 /g)?.length).toBe(3);
@@ -76,8 +67,7 @@ describe.skipIf(!there)('curl', () => {
   );
 
   test('paid, then silence past its time-out: its retries are the same purchase, and it says why', async () => {
-    stand.shop.behave('hang');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('hang');
     const patience = ['--max-time', String(PATIENCE_MS / 1_000)];
     const { code, stdout } = await curl(buyer, '/v1/answer', [...RETRYING, ...patience]);
     expect(code).not.toBe(0);

@@ -1,6 +1,6 @@
 // Node's own fetch with a bearer token (it refuses a user and password in the URL): whole, streamed, and what it shows
 // when the money is gone. It retries nothing by itself; a person who asks again buys nothing twice.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WORDS } from '../fakes/model-shop.ts';
 import {
   type Buyer,
@@ -9,34 +9,25 @@ import {
   FAILURES,
   HANGS,
   ONCE,
-  openStand,
   PATIENCE_MS,
   readWhile,
-  type Stand,
+  standOfFile,
 } from './support.ts';
 
-let stand: Stand;
-
-beforeAll(async () => {
-  stand = await openStand();
-});
-
-afterAll(() => stand.close());
+const stand = standOfFile();
 
 const ask = ({ base, token }: Buyer, path = '/v1/answer', init: RequestInit = {}): Promise<Response> =>
   fetch(`${base}${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
 
 test('a whole answer is bought', async () => {
-  stand.shop.behave('deliver');
-  const buyer = await stand.buyer();
+  const buyer = await stand.buyer('deliver');
   expect(await (await ask(buyer)).json()).toEqual({ answer: WORDS.join('') });
   expect(await buyer.spent()).toEqual(ONCE);
   expectNoToken(stand, buyer);
 });
 
 test('a streamed answer arrives as it is produced', async () => {
-  stand.shop.behave('deliver');
-  const buyer = await stand.buyer();
+  const buyer = await stand.buyer('deliver');
   const answer = await ask(buyer, '/v1/answer?stream');
   if (!answer.body) throw new Error('an answer without a body');
   const text = await readWhile(answer.body.pipeThrough(new TextDecoderStream()), stand.shop.goOn);
@@ -46,8 +37,7 @@ test('a streamed answer arrives as it is produced', async () => {
 
 for (const { after, title, detail } of FAILURES) {
   test(`paid, then ${after}: one payment however often it is asked, and the reason phrase says why`, async () => {
-    stand.shop.behave(after);
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer(after);
     for (let time = 0; time < 3; time += 1) {
       const answer = await ask(buyer);
       expect(answer.status).toBe(424);
@@ -59,8 +49,7 @@ for (const { after, title, detail } of FAILURES) {
 }
 
 test('paid, then silence past its patience: asking again is the same purchase', async () => {
-  stand.shop.behave('hang');
-  const buyer = await stand.buyer();
+  const buyer = await stand.buyer('hang');
   await complaint(ask(buyer, '/v1/answer', { signal: AbortSignal.timeout(PATIENCE_MS) }));
   expect((await ask(buyer)).statusText).toMatch(HANGS.title);
   expect(await buyer.spent()).toEqual(ONCE);

@@ -2,7 +2,7 @@
 // must hold by the shop's books. Clients get a base URL and the agent's token as their key, nothing else.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { type After, type ModelShop, modelShop } from '../fakes/model-shop.ts';
 import { policy, startGateway, type TestGateway } from '../support/gateway.ts';
 
@@ -45,12 +45,36 @@ export interface Buyer {
 export interface Stand {
   readonly shop: ModelShop;
   readonly gateway: TestGateway;
-  buyer(): Promise<Buyer>;
+  /** An agent of its own, and from now on the shop does this once it was paid. */
+  buyer(after: After): Promise<Buyer>;
   close(): Promise<void>;
 }
 
 /** By the shop's books and the gateway's: exactly one purchase of 0.02 USD. */
 export const ONCE = { taken: 1, proofs: 1, budget: '0.020000' } as const;
+
+/** The stand of a test file, there from its first test to its last. */
+export function standOfFile(): Stand {
+  let opened: Stand | undefined;
+  beforeAll(async () => {
+    opened = await openStand();
+  });
+  afterAll(() => opened?.close());
+  const stand = (): Stand => {
+    if (!opened) throw new Error('a stand is there only while a test runs');
+    return opened;
+  };
+  return {
+    get shop() {
+      return stand().shop;
+    },
+    get gateway() {
+      return stand().gateway;
+    },
+    buyer: (after) => stand().buyer(after),
+    close: () => stand().close(),
+  };
+}
 
 /** Opens shop and gateway. */
 export async function openStand(): Promise<Stand> {
@@ -65,7 +89,8 @@ export async function openStand(): Promise<Stand> {
   return {
     shop,
     gateway,
-    buyer: async () => {
+    buyer: async (after) => {
+      shop.behave(after);
       const agent = `buyer-${next}`;
       next += 1;
       const [taken, proofs] = [shop.books.length, proofsSent(shop)];

@@ -1,5 +1,5 @@
 // Python's urllib with the agent's token as a password: it buys once, and its errors carry the reason phrase.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { WORDS } from '../fakes/model-shop.ts';
 import {
   type Buyer,
@@ -9,20 +9,13 @@ import {
   HANGS,
   installed,
   ONCE,
-  openStand,
   PATIENCE_MS,
   run,
-  type Stand,
+  standOfFile,
 } from './support.ts';
 
 const there = await installed('python3');
-let stand: Stand;
-
-beforeAll(async () => {
-  stand = await openStand();
-});
-
-afterAll(() => stand.close());
+const stand = standOfFile();
 
 /** Takes a URL with user and password, and a time-out in seconds. */
 const SCRIPT = `
@@ -50,8 +43,7 @@ function urllib({ base, token }: Buyer, path: string, seen?: (stdout: string) =>
 
 describe.skipIf(!there)("Python's urllib", () => {
   test('buys a whole answer', async () => {
-    stand.shop.behave('deliver');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('deliver');
     const { stdout } = await urllib(buyer, '/v1/answer', () => {});
     expect(JSON.parse(stdout)).toEqual({ answer: WORDS.join('') });
     expect(await buyer.spent()).toEqual(ONCE);
@@ -59,8 +51,7 @@ describe.skipIf(!there)("Python's urllib", () => {
   });
 
   test('gets a streamed answer as it is produced', async () => {
-    stand.shop.behave('deliver');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('deliver');
     const { stdout } = await urllib(buyer, '/v1/answer?stream', stand.shop.goOn);
     expect(stdout).toBe(WORDS.map((word) => `data: ${word}\n\n`).join(''));
     expect(await buyer.spent()).toEqual(ONCE);
@@ -68,8 +59,7 @@ describe.skipIf(!there)("Python's urllib", () => {
 
   for (const { after, title } of FAILURES) {
     test(`paid, then ${after}: one payment, also when it is run again, and it says why`, async () => {
-      stand.shop.behave(after);
-      const buyer = await stand.buyer();
+      const buyer = await stand.buyer(after);
       for (let time = 0; time < 2; time += 1) {
         const { stdout } = await urllib(buyer, '/v1/answer', () => {});
         expect(stdout).toMatch(/^HTTP Error 424: /);
@@ -80,8 +70,7 @@ describe.skipIf(!there)("Python's urllib", () => {
   }
 
   test('paid, then silence past its time-out: running it again is the same purchase', async () => {
-    stand.shop.behave('hang');
-    const buyer = await stand.buyer();
+    const buyer = await stand.buyer('hang');
     expect((await urllib(buyer, '/v1/answer')).stdout).toMatch(/^gave up: /);
     expect((await urllib(buyer, '/v1/answer', () => {})).stdout).toMatch(HANGS.title);
     expect(await buyer.spent()).toEqual(ONCE);

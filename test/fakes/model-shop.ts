@@ -1,6 +1,7 @@
-// A paid model endpoint that speaks the wires of common model clients, whole and streamed, and can misbehave once it
-// has the money. Every model in it answers the same words.
+// A paid model endpoint that speaks the wires of common model clients, whole and streamed, and MCP; it can misbehave
+// once it has the money. Every model in it answers the same words.
 import type { ServerResponse } from 'node:http';
+import { answerMcp, isFreeOfMcp, MCP_PATH } from './mcp-server.ts';
 import { type PaidShop, paidShop, type ShopRequest } from './paid-shop.ts';
 
 /** What it does once it was paid: the goods, this status, a reset, or nothing at all. */
@@ -31,10 +32,12 @@ type Event = { readonly event?: string; readonly data: unknown };
 export async function modelShop(): Promise<ModelShop> {
   let after: After = 'deliver';
   let goOn = () => {};
-  const shop = await paidShop(async (response, request) => {
+  const hand = async (response: ServerResponse, request: ShopRequest): Promise<void> => {
+    if (isFreeOfMcp(request)) return answerMcp(response, request, TEXT);
     if (after === 'hang') return;
     if (after === 'reset') return void response.socket?.resetAndDestroy();
     if (after !== 'deliver') return fail(response, after);
+    if (request.target === MCP_PATH) return answerMcp(response, request, TEXT);
     const wire = wireOf(request);
     if (!wire) return sendJson(response, 404, { error: { message: 'no such path', type: 'not_found' } });
     if (!isStreamed(request)) return sendJson(response, 200, wire.whole);
@@ -44,7 +47,8 @@ export async function modelShop(): Promise<ModelShop> {
       goOn = resolve;
     });
     response.end(wire.rest.map(written).join(''));
-  });
+  };
+  const shop = await paidShop(hand, { free: isFreeOfMcp });
   return {
     ...shop,
     behave: (what) => {

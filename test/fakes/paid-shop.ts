@@ -39,11 +39,13 @@ export interface PaidShopOptions {
   readonly price?: string;
   /** Waited for before an unpaid request is answered. */
   readonly beforeDemand?: (request: ShopRequest) => Promise<void>;
+  /** What it gives away; default nothing. */
+  readonly free?: (request: ShopRequest) => boolean;
 }
 
 /** Opens one on a free loopback port. */
 export async function paidShop(goods: Goods, options: PaidShopOptions = {}): Promise<PaidShop> {
-  const { price = '2', beforeDemand = async () => {} } = options;
+  const { price = '2', beforeDemand = async () => {}, free = () => false } = options;
   const books: BookEntry[] = [];
   const requests: ShopRequest[] = [];
   const secretKey = randomBytes(32).toString('base64');
@@ -52,6 +54,7 @@ export async function paidShop(goods: Goods, options: PaidShopOptions = {}): Pro
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = await read(message, response);
     requests.push(request);
+    if (free(request)) return await goods(response, request);
     if (!request.paid) await beforeDemand(request);
     const asked = new Request('http://shop.test/', { headers: headersOf(message) });
     const outcome = await till.charge({ amount: price, currency: 'usd', recipient: 'acme' })(asked);
