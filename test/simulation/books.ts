@@ -81,9 +81,12 @@ export function readRedis(model: RedisModel): StoreEntries {
   const holds = new Map<string, HoldEntry>();
   const lines = new Map<string, LineEntry>();
   let stops: ReadonlySet<string> = new Set();
+  const epoch = model.data.get('{town}:epoch');
+  const generation = (epoch?.type === 'hash' ? epoch.fields.get('gen') : undefined) ?? '0';
   for (const [key, entry] of model.data) {
     if (entry.type !== 'hash') continue;
-    const name = key.slice('{town}:'.length);
+    const name = nameIn(key, generation);
+    if (name === undefined) continue;
     if (name === 'stop') stops = new Set(entry.fields.keys());
     else if (name.startsWith('l:'))
       for (const line of linesOf(name, entry.fields)) lines.set(placeOf(line.budget, line.scope, line.start), line);
@@ -93,6 +96,12 @@ export function readRedis(model: RedisModel): StoreEntries {
     }
   }
   return { holds, lines, stops };
+}
+
+/** What a key is called within its generation; undefined for another one's. Keys of control belong to none. */
+function nameIn(key: string, generation: string): string | undefined {
+  const [, of, name = ''] = /^\{town\}:(?:(\d+):)?(.*)$/s.exec(key) ?? [];
+  return of === undefined || of === generation ? name : undefined;
 }
 
 /** The name of a line: where its window starts or `rolling`, the length of the budget's name, that name, the scope. */
@@ -118,7 +127,7 @@ function holdOf(id: string, fields: ReadonlyMap<string, string>): HoldEntry | un
   const text = (field: string): string => fields.get(field) ?? '';
   if (!fields.has('agent')) return undefined;
   const places = Array.from({ length: Number(text('n')) }, (_, i) => {
-    const { budget, scope } = nameOf(text(`k${i + 1}`).slice('{town}:'.length));
+    const { budget, scope } = nameOf(text(`k${i + 1}`).replace(/^\{town\}:\d+:/, ''));
     return placeOf(budget, scope, Number(text(`w${i + 1}`)));
   });
   return {
