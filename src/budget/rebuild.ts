@@ -18,6 +18,8 @@ export interface RebuildParts {
   readonly membership: Membership;
   readonly account: Account;
   readonly notes: Notes;
+  /** Ends a hold in the store; does nothing for one that has ended. */
+  readonly end: (hold: string, as: 'settled' | 'voided') => Promise<void>;
   readonly hasher: ClaimHasher;
   readonly calendar: Calendar;
   /** How long one that does not come is waited for; ms. */
@@ -164,10 +166,11 @@ export class Rebuild {
   }
 
   async #enter({ kind, generation, now }: Extract<Stand, { kind: 'open' | 'opened' }>): Promise<void> {
-    const { membership, members, notes } = this.#parts;
+    const { membership, members, notes, account } = this.#parts;
     await notes.write({ generation: `${generation}`, acknowledged: `${membership.acknowledged}`, latest: `${now}` });
     membership.latest = now;
     membership.enter(generation);
+    for (const { id, state } of await account.others()) await this.#parts.end(id, state).catch(() => {});
     this.#said = '';
     if (kind === 'opened' && generation > 1) members.dropBefore(generation).catch(() => {});
   }

@@ -62,7 +62,8 @@ export async function openRedisBudget(
   const members = new RedisMembers({ ...shared, newbornMs: options.newbornMs ?? NEWBORN_MS }, redis);
   const hasher = new ClaimHasher(options.key);
   const calendar = new Calendar(options.timeZone);
-  const rebuild = new Rebuild({ members, membership, account, notes, hasher, calendar, missingAfterMs });
+  const end = (hold: string, as: 'settled' | 'voided') => store.end({ hold, as });
+  const rebuild = new Rebuild({ members, membership, account, notes, end, hasher, calendar, missingAfterMs });
   const budget = new StoreBudget(store, options, {
     life: membership.life,
     generation: () => membership.generation,

@@ -60,6 +60,8 @@ export interface Account {
   /** Purchases in the order of their ids after one of them, at most `most`; those whose time is over are left out. */
   holds(after: string, most: number, now: number): Promise<AccountHold[]>;
   orders(): Promise<AccountOrder[]>;
+  /** Other logs' purchases that a person ended at this gateway: only this log knows. */
+  others(): Promise<{ readonly id: string; readonly state: 'settled' | 'voided' }[]>;
 }
 
 /** A few texts that a gateway keeps in its state folder; lost with the last moments before a power failure. */

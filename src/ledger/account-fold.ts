@@ -88,6 +88,7 @@ function prepared(db: DatabaseSync) {
     end: db.prepare(
       'UPDATE account_holds SET state = :state, ended_at = :at, ending = :ending, forget = :forget WHERE id = :id',
     ),
+    others: db.prepare('INSERT OR IGNORE INTO account_others VALUES (?, ?)'),
     deliver: db.prepare(
       'UPDATE account_holds SET closed_at = max(closed_at, :at), whole = max(whole, :whole) WHERE exchange = :exchange',
     ),
@@ -127,16 +128,20 @@ function linesOf({ budgets }: NonNullable<Receipt['hold']>): KeptPurchase['lines
 
 /** `settled`, `voided` or `resolved`. */
 function end(
-  { find, end: update, total }: Statements,
+  { find, end: update, total, others }: Statements,
   receipt: Receipt,
   { at, ending }: { at: number; ending: string },
   standing: Standing,
 ): void {
   const id = receipt.hold?.id ?? '';
   const row = find.get(id);
-  if (!row) return;
-  const purchase = JSON.parse(String(row.purchase)) as KeptPurchase;
   const state = stateOf(receipt);
+  if (!row) {
+    // A person can end another gateway's purchase here: only this log says so.
+    if (receipt.kind === 'resolved' && !id.startsWith(`${receipt.log}.`)) others.run(id, state);
+    return;
+  }
+  const purchase = JSON.parse(String(row.purchase)) as KeptPurchase;
   const forget = Math.max(at + standing.afterEndMs, purchase.redeemableUntil + standing.afterProofMs);
   update.run({ id, state, at, ending, forget });
   if (state !== 'settled') return;

@@ -20,6 +20,7 @@ export function accountOperations(db: DatabaseSync, standing: Standing, now: () 
   const holds = db.prepare(
     "SELECT * FROM account_holds WHERE id > ? AND (state = 'exposed' OR forget > ?) ORDER BY id LIMIT ?",
   );
+  const others = db.prepare('SELECT id, state FROM account_others');
   const orders = db.prepare('SELECT * FROM account_orders ORDER BY name');
   const totalsSince = (since: Since): AccountTotal[] =>
     since.flatMap(({ budget, from }) =>
@@ -37,6 +38,7 @@ export function accountOperations(db: DatabaseSync, standing: Standing, now: () 
       holds.all(after, at, most).map(holdOf),
     ),
     'account.orders': read(() => orders.all().map(orderOf)),
+    'account.others': read(() => others.all()),
   };
 }
 
@@ -54,6 +56,7 @@ export function accountIn(state: Pick<StateAccess, 'call'>, sealed: () => number
     spent: (since) => state.call('account.spent', since),
     holds: (after, most, now) => state.call('account.holds', { after, most, now }),
     orders: () => state.call('account.orders', null),
+    others: () => state.call('account.others', null),
   };
 }
 

@@ -29,9 +29,13 @@ CREATE TABLE IF NOT EXISTS account_orders (
   name TEXT PRIMARY KEY, stopped_at INTEGER NOT NULL, started_at INTEGER NOT NULL,
   because TEXT NOT NULL, ordered_by TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS account_others (
+  id TEXT PRIMARY KEY, state TEXT NOT NULL CHECK (state IN ('settled', 'voided'))
+) STRICT, WITHOUT ROWID;
 `;
 
-const NAMES = ['account_folded', 'account_holds', 'account_totals', 'account_orders'] as const;
+const NAMES = ['account_folded', 'account_holds', 'account_totals', 'account_orders', 'account_others'] as const;
 
 /** Makes the tables that are missing. */
 export function prepareAccount(db: DatabaseSync): void {

@@ -136,6 +136,9 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
       body: JSON.stringify({ as: 'settled', because: 'the shop says so' }),
     });
     expect(await moneyOf(first)).toEqual({ settled: 2n * PRICE, held: 0n });
+    await flush();
+    await bought(first);
+    await vi.waitFor(async () => expect(await moneyOf(first)).toEqual({ settled: 3n * PRICE, held: 0n }), WAIT);
   });
 
   test('a purchase that is under way meanwhile ends as it ended', async () => {

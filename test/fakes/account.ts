@@ -9,6 +9,7 @@ export const EMPTY_ACCOUNT: Account = {
   spent: async () => [],
   holds: async () => [],
   orders: async () => [],
+  others: async () => [],
 };
 
 /** Notes that are kept as long as the process. */

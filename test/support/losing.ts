@@ -126,7 +126,7 @@ export async function spentWithin(loss: Loss, redis: Losing, fleet: Fleet, shop:
   await loss.lose(redis);
   await vi.waitFor(
     async () => expect(Number(await redis.admin.hget('{purser}:epoch', 'gen'))).toBeGreaterThan(1),
-    WAIT,
+    PATIENT,
   );
   await sleep(300);
   await fleet.calm();
