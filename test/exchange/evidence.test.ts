@@ -1,5 +1,8 @@
 // What becomes of uncertain payments: looked up on a local chain through real nodes, and at a sandbox shop's own page.
 // Judged by the chain's and the shop's books, the budgets and the log.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, type TestContext, test, vi } from 'vitest';
 import { type Merchant, sandboxMerchant } from '../../src/demo/merchant.ts';
@@ -299,6 +302,27 @@ entitlements:
     const { out } = await command(gateway, 'explain', String(sealed?.id));
     expect(out).toMatch(/against the books of the rail \(unused at finalised block .*\): they say so/);
     await expectVerified(gateway);
+  });
+
+  test('nor while no gateway runs: the command looks at the chain itself', async (context) => {
+    const { merchant, node } = await counterparties(context);
+    const folder = mkdtempSync(join(tmpdir(), 'purser-evidence-'));
+    context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const how = { ...setup(merchant, [node], '5s'), folder };
+    node.alter(() => 'lost');
+    const gateway = await startGateway(how);
+    const transaction = await leftUncertain({ gateway, merchant }, settles);
+    const [hold] = await holds(gateway);
+    await gateway.close();
+    node.alter(undefined);
+    await sleep(Math.max(0, Date.parse(hold?.redeemableUntil ?? '') - Date.now()));
+    const env = Object.fromEntries(Object.entries(how.env ?? {}).map(([name, value]) => [name, String(value)]));
+    const order = ['holds', 'resolve', String(hold?.id), '--as', 'voided', '--because', 'they say so'];
+    const refused = await run([...order, '--config', gateway.configFile], env);
+    expect(refused.code).toBe(1);
+    expect(refused.out).toMatch(new RegExp(`opposite of voided: used in block \\d+, transaction ${transaction}`));
+    const settled = await run([...order.with(4, 'settled'), '--config', gateway.configFile], env);
+    expect([settled.code, settled.err]).toEqual([0, '']);
   });
 });
 
