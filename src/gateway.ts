@@ -16,6 +16,7 @@ import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
 import { type OpenStore, openStore, type Sealed } from './gateway/store.ts';
 import { openConfiguredWallets } from './gateway/wallets.ts';
 import { createWatch, watchReceipts } from './gateway/watching.ts';
+import { keepWitnessed, type Witnessing } from './gateway/witnessing.ts';
 import { openFrom } from './inbound/from.ts';
 import { KeptAnswers } from './inbound/kept-answers.ts';
 import { createInbound, type Inbound } from './inbound/server.ts';
@@ -75,7 +76,7 @@ async function assemble(
   told: { sealed: Sealed },
 ): Promise<Gateway> {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true };
+  const status: Status = { draining: false, recovered: false, storeAnswers: true, witnessed: false };
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
   const metrics = createMetrics(metricsOptions(operated, CLOCK));
@@ -103,10 +104,12 @@ async function assemble(
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
   const probes = place ? createProbes({ ...shown, listen: place }) : null;
+  const lost = (reason: string): void => stopItself(log, reason);
+  const witnessing = await keepWitnessed({ config, ledger, log, timers: SYSTEM_TIMERS, status, lost });
   const settling = keepSettled(parts, authority, status, log);
   await settling.first;
   await authority.sealFirst();
-  store.onLost((reason) => stopItself(log, reason));
+  store.onLost(lost);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
@@ -117,6 +120,7 @@ async function assemble(
       operators,
       probes,
       settling,
+      witnessing,
       authority,
       parts,
       store,
@@ -166,7 +170,7 @@ async function exchangeParts(
     acceptPayment: [...answers].join(', '),
     budget,
     ledger,
-    ready: () => status.recovered && authority.agreed(),
+    ready: () => status.recovered && status.witnessed && authority.agreed(),
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
     watch,
@@ -218,6 +222,7 @@ interface Running {
   readonly operators: Listener;
   readonly probes: Listener | null;
   readonly settling: Settling;
+  readonly witnessing: Witnessing;
   readonly authority: Authority;
   readonly parts: Parts;
   readonly store: OpenStore;
@@ -230,6 +235,7 @@ async function takeApart({
   operators,
   probes,
   settling,
+  witnessing,
   authority,
   parts,
   store,
@@ -242,7 +248,7 @@ async function takeApart({
   await found.stop();
   await exchange.close();
   await Promise.all([operators.close(), probes?.close()]);
-  await found.close();
+  await Promise.all([found.close(), witnessing.close()]);
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
 }

@@ -11,6 +11,8 @@ export interface Status {
   draining: boolean;
   recovered: boolean;
   storeAnswers: boolean;
+  /** A witness has said that it knows no more of this log than there is here, or none is configured. */
+  witnessed: boolean;
 }
 
 /** The loops, and the first try. */
