@@ -104,7 +104,7 @@ test('LOG-05 an older copy of the state does not start, says why and what to do,
   expect(shop.books.taken).toHaveLength(taken);
 });
 
-test('LOG-07 history rewritten with the log’s own key: no start, and verify fails by what the witness saw', async () => {
+test('LOG-07 history rewritten with the log’s own key: no start, and verify fails by the witness', async () => {
   const { folder, config, start } = await known();
   const gateway = await start();
   expect(await buy(gateway)).toBe(200);
