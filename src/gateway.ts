@@ -1,6 +1,7 @@
 // Composition root: builds every part from the configuration, connects them, and takes them down again in order. It
 // decides nothing about a request.
 import { createHmac, randomBytes } from 'node:crypto';
+import { cannotListen } from './config/addresses.ts';
 import type { Config } from './config/config.ts';
 import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts';
 import type { Parts, Watch } from './exchange/parts.ts';
@@ -37,6 +38,8 @@ export interface Gateway {
   listen(): Promise<{ readonly agents: string; readonly operators: string; readonly probes?: string }>;
   /** Looks at the policies now. */
   reload(): Promise<void>;
+  /** Resolves with the reason when the state is lost: nothing can be decided any more, it has to be started anew. */
+  readonly lost: Promise<string>;
   /** Drains within `limits.drain`, then closes everything. Can be called twice. */
   close(): Promise<void>;
 }
@@ -76,7 +79,7 @@ async function assemble(
   told: { sealed: Sealed },
 ): Promise<Gateway> {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true, witnessed: false };
+  const status: Status = beginning();
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
   const metrics = createMetrics(metricsOptions(operated, CLOCK));
@@ -104,16 +107,15 @@ async function assemble(
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
   const probes = place ? createProbes({ ...shown, listen: place }) : null;
-  const lost = (reason: string): void => stopItself(log, reason);
-  const witnessing = await keepWitnessed({ config, ledger, log, timers: SYSTEM_TIMERS, status, lost });
-  const settling = keepSettled(parts, authority, status, log);
+  const witnessing = await keepWitnessed({ config, ledger, log, timers: SYSTEM_TIMERS, status });
+  const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
-  store.onLost(lost);
+  const loss = watchLoss(store, witnessing);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
-    await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
+    await drained(() => inbound.connections() + leftToDo(exchange, loss.happened()), config.limits.drainMs);
     await takeApart({
       inbound,
       exchange,
@@ -132,16 +134,23 @@ async function assemble(
   let closing: Promise<void> | undefined;
   return {
     listen: async () => ({
-      operators: await operators.listen(),
-      ...(probes ? { probes: await probes.listen() } : {}),
-      agents: await inbound.listen(),
+      operators: await listening('operators', config, operators),
+      ...(probes ? { probes: await listening('probes', config, probes) } : {}),
+      agents: await listening('agents', config, inbound),
     }),
     reload: () => authority.reload(),
+    lost: loss.told,
     close: () => {
       closing ??= takeDown();
       return closing;
     },
   };
+}
+
+function listening(name: 'agents' | 'operators' | 'probes', { listen }: Config, port: Pick<Listener, 'listen'>) {
+  return port.listen().catch((error: unknown): never => {
+    throw new StartFailed(cannotListen(`listen.${name}`, listen[name] ?? listen.operators, error));
+  });
 }
 
 async function exchangeParts(
@@ -170,7 +179,7 @@ async function exchangeParts(
     acceptPayment: [...answers].join(', '),
     budget,
     ledger,
-    ready: () => status.recovered && status.witnessed && authority.agreed(),
+    ready: () => status.recovered && status.witnessed && authority.agreed() && budget.generation() !== null,
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
     watch,
@@ -195,7 +204,7 @@ export async function openOffline(config: Config): Promise<OfflineState> {
   const evidences = openEvidence(config, services, CLOCK);
   return {
     ...{ ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] },
-    evidence: lookerAt({ ledger: store.ledger, evidences }),
+    evidence: lookerAt({ ledger: store.ledger, evidences, timers: SYSTEM_TIMERS }),
     close: async () => {
       await evidences.close();
       await Promise.all([...services.values()].map((service) => service.pool.destroy()));
@@ -209,6 +218,31 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
   if (!set || hasErrors(problems)) throw new StartFailed(problems.map(showProblem).join('\n'));
   return { set, warnings: problems.map(showProblem) };
 }
+
+/** How every gateway begins. */
+function beginning(): Status {
+  return { draining: false, recovered: false, storeAnswers: true, storeClosed: null, witnessed: false };
+}
+
+/** Without its state, or with another copy of it, a gateway can decide nothing. */
+function watchLoss(...parts: readonly Pick<OpenStore, 'onLost'>[]): {
+  readonly told: Promise<string>;
+  happened(): boolean;
+} {
+  let happened = false;
+  const told = new Promise<string>((resolve) => {
+    const lost = (reason: string): void => {
+      happened = true;
+      resolve(reason);
+    };
+    for (const part of parts) part.onLost(lost);
+  });
+  return { told, happened: () => happened };
+}
+
+/** An outcome that cannot be written any more is not waited for: after the next start it is uncertain. */
+const leftToDo = (exchange: Exchange, isLost: boolean): number =>
+  exchange.underWay() - (isLost ? exchange.finisher.pending : 0);
 
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
 async function drained(left: () => number, withinMs: number): Promise<void> {
@@ -251,12 +285,4 @@ async function takeApart({
   await Promise.all([found.close(), witnessing.close()]);
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
-}
-
-/** Without its state a gateway can decide nothing: it ends, and its supervisor starts it again. */
-function stopItself(log: Log, reason: string): void {
-  log.event('error', 'the state is lost; stopping', { problems: [reason] });
-  log.flush();
-  process.exitCode = 1;
-  process.kill(process.pid, 'SIGTERM');
 }

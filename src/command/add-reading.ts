@@ -1,5 +1,7 @@
-// The commands that read the receipt log: receipts, report, explain.
+// The commands that read the receipt log: receipts, report, audit, explain.
 import type { Command } from 'commander';
+import type { AuditOptions } from './audit.ts';
+import { AUDIT_HELP } from './audit-help.ts';
 import { asked, configured, type Done, type OrderFlags, ordered, timed, wholeNumber } from './flags.ts';
 import type { Io } from './io.ts';
 import type { LogOptions } from './on-log.ts';
@@ -13,6 +15,7 @@ import { REPORT_HELP } from './report-help.ts';
 export function addReading(program: Command, io: Io, done: Done): void {
   addReceipts(program, io, done);
   addReport(program, io, done);
+  addAudit(program, io, done);
   addExplaining(program, io, done);
 }
 
@@ -72,9 +75,10 @@ const SELECTORS = [
   ['trace', 'by trace id'],
 ] as const;
 
+const several = (one: string, before: string[] | undefined): string[] => [...(before ?? []), one];
+
 function addReport(program: Command, io: Io, done: Done): void {
   const report = asked(program.command('report').description('spend for charge-back, settled and uncertain apart'));
-  const several = (file: string, before: string[] | undefined): string[] => [...(before ?? []), file];
   timed(report.option('--month <month>', 'the month to report on, such as 2026-11'))
     .option('--by <names>', 'team, label.<name>, service, day, … with commas between; team,service unless told')
     .option('--from <file>', 'an export instead of the live log; repeat it for more', several)
@@ -85,6 +89,20 @@ function addReport(program: Command, io: Io, done: Done): void {
     .option('--chart', 'draw a bar for each group below the table')
     .addHelpText('after', REPORT_HELP)
     .action(async (options: ReportOptions) => done(await (await import('./report.ts')).report(options, io)));
+}
+
+function addAudit(program: Command, io: Io, done: Done): void {
+  const audit = ordered(program.command('audit').description('do receipts, budgets and rails say the same? 1 if not'));
+  timed(audit.option('--month <month>', 'only what was intended in this month, such as 2026-11'))
+    .option('--books <file>', 'a payee’s books as CSV; repeat it for more', several)
+    .option('--payee <id>', 'a payee the books answer for, though they may lack it; repeat it for more', several)
+    .option('--from <file>', 'an export instead of the live log; repeat it for more', several)
+    .option('--keys <file>', 'a JWKS file with the keys of the exports; repeat it for more', several)
+    .option('--without-budgets', 'leave the budget store alone')
+    .option('--time-zone <zone>', 'whose days and months; accounting.timeZone unless told')
+    .option('--csv', 'print the differences as CSV')
+    .addHelpText('after', AUDIT_HELP)
+    .action(async (options: AuditOptions) => done(await (await import('./audit.ts')).audit(options, io)));
 }
 
 function addExplaining(program: Command, io: Io, done: Done): void {

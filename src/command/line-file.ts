@@ -11,7 +11,7 @@ export class LineFile {
     this.#path = path;
   }
 
-  /** Writes every line with a line feed; memory stays flat. Throws what the file system says. */
+  /** Writes every line with a line feed; memory stays flat. Throws an error for people. */
   writeAll(lines: Iterable<string>): void {
     const partial = new Partial(this.#path);
     try {
@@ -42,7 +42,7 @@ class Partial {
 
   constructor(path: string) {
     this.#path = path;
-    this.#file = openSync(`${path}.partial`, 'w', 0o600);
+    this.#file = attempt(path, () => openSync(`${path}.partial`, 'w', 0o600));
   }
 
   add(line: string): void {
@@ -53,7 +53,7 @@ class Partial {
   finish(): void {
     this.#flush();
     fsyncSync(this.#file);
-    renameSync(`${this.#path}.partial`, this.#path);
+    attempt(this.#path, () => renameSync(`${this.#path}.partial`, this.#path));
   }
 
   /** What was not finished is gone. */
@@ -65,6 +65,15 @@ class Partial {
   #flush(): void {
     writeWhole(this.#file, this.#waiting);
     this.#waiting = '';
+  }
+}
+
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'unknown';
+    throw new Error(`${path} cannot be written (${code}); name a file in a folder that is there and yours`);
   }
 }
 

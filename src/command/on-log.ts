@@ -63,7 +63,7 @@ export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    throw new Usage(`${path} cannot be read`);
+    throw new Usage(unreadable(path));
   }
 }
 
@@ -72,19 +72,24 @@ export function readJwks(path: string): unknown {
   try {
     return JSON.parse(readText(path));
   } catch (error) {
-    throw error instanceof Usage ? error : new Usage(`${path} is not a JSON key set`);
+    throw error instanceof Usage
+      ? error
+      : new Usage(`${path} is not a JSON key set; GET /keys of the gateway answers one`);
   }
 }
+
+/** What is said of a file that is not there or cannot be opened. */
+export const unreadable = (path: string): string => `${path || '""'} cannot be read; name a file that is there`;
 
 /** A file that is open for reading. Throws {@link Usage}. */
 export async function openStream(path: string): Promise<ReadStream> {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new Usage(`${path} is a folder, not an export`);
+    throw new Usage(`${path} is a folder; name an export`);
   }
   const stream = createReadStream(path);
   await new Promise<void>((resolve, reject) => {
     stream.once('ready', resolve);
-    stream.once('error', () => reject(new Usage(`${path} cannot be read`)));
+    stream.once('error', () => reject(new Usage(unreadable(path))));
   });
   return stream;
 }

@@ -97,6 +97,7 @@ function conclude(verdict: StreamVerdict, options: LogOptions, io: Io): number {
   if (!verdict.ok) {
     const where = verdict.log === null ? '' : `${visible(verdict.log)} `;
     io.err(`the log ${where}is NOT intact: at seq ${verdict.seq}: ${visible(verdict.fault)}\n`);
+    io.err('Keep it as it is, and compare it with an export or a signed head from elsewhere.\n');
     return 1;
   }
   for (const log of verdict.logs) tell(log, io);

@@ -69,19 +69,24 @@ export async function readExports(files: readonly string[], keys: unknown, take:
   return [...logs.values()];
 }
 
-/** The public keys of the log in a state folder. Throws where there is none. */
-export function readOwnKeys(dir: string): { keys: unknown[] } {
+/** The keys of JWKS files as one, or those of the log in `stateDir` where none are named. Throws Unusable. */
+export function logKeys(files: readonly string[] | undefined, stateDir: string | null): { keys: unknown[] } {
+  if (files) return { keys: files.flatMap(readKeySet) };
+  try {
+    if (stateDir !== null) return readOwnKeys(stateDir);
+  } catch {
+    // Answered below: without a key of its own this place cannot check an export by itself.
+  }
+  throw new Unusable('--from needs --keys FILE here: what GET /keys of the gateway that sealed the receipts answers');
+}
+
+function readOwnKeys(dir: string): { keys: unknown[] } {
   const reader = new LedgerReader(openReadOnly(dir));
   try {
     return ownKeys(reader, dir);
   } finally {
     reader.close();
   }
-}
-
-/** The keys of one or more JWKS files as one. Throws Unusable. */
-export function readKeySets(files: readonly string[]): { keys: unknown[] } {
-  return { keys: files.flatMap(readKeySet) };
 }
 
 function readKeySet(file: string): unknown[] {

@@ -20,12 +20,12 @@ export interface WitnessingParts {
   readonly timers: Timers;
   /** `witnessed`: one has said that it knows no more of this log, or none is configured. */
   readonly status: Status;
-  /** Told, once, that this gateway must not go on. */
-  readonly lost: (reason: string) => void;
 }
 
 /** The loop. */
 export interface Witnessing {
+  /** Calls back when this gateway must not go on, and why. */
+  onLost(callback: (reason: string) => void): void;
   close(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ const AGAIN_MS = 5_000;
  * {@link OlderCopy} when the state must not be used.
  */
 export async function keepWitnessed(parts: WitnessingParts): Promise<Witnessing> {
-  const { config, ledger, log, timers, status, lost } = parts;
+  const { config, ledger, log, timers, status } = parts;
   const asking = config.witnesses.map((witness) => openAsking(witness, ledger));
   const close = async (): Promise<void> => {
     await Promise.all(asking.map((witness) => witness.close()));
@@ -64,6 +64,7 @@ export async function keepWitnessed(parts: WitnessingParts): Promise<Witnessing>
       throw error;
     });
   }
+  let lost = (_reason: string): void => {};
   let under: Promise<void> | undefined;
   const again = (): void => {
     under ??= round(parts, asking)
@@ -81,6 +82,9 @@ export async function keepWitnessed(parts: WitnessingParts): Promise<Witnessing>
     if (!status.witnessed) again();
   });
   return {
+    onLost: (callback) => {
+      lost = callback;
+    },
     close: async () => {
       timer.close();
       impatient.close();

@@ -1,5 +1,6 @@
 // The way back to a mark: the only place where anything of the log is ever taken away.
 import type { DatabaseSync } from 'node:sqlite';
+import { cutAccount } from './account-tables.ts';
 import { cutCheckpoints } from './checkpoints.ts';
 import { cutLogKeys } from './log-keys.ts';
 import { cutTree } from './tree.ts';
@@ -10,6 +11,7 @@ import { cutTree } from './tree.ts';
 export function cutBack(db: DatabaseSync, seq: number): void {
   if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'receipts'").get()) return;
   db.prepare('DELETE FROM receipts WHERE seq > ?').run(seq);
+  cutAccount(db, seq);
   cutLogKeys(db, seq);
   cutTree(db, seq);
   cutCheckpoints(db, seq);

@@ -75,10 +75,17 @@ function readNextKey(dir: string): LogKey | undefined {
   return bytes && parseLogKey(path, bytes);
 }
 
-/** The 32 bytes under which hashes of queries and bodies are masked; made when missing. */
-export function openMaskKey(dir: string): Buffer {
+/**
+ * The 32 bytes under which hashes of queries and bodies are masked, and claims in the embedded store. Made where
+ * `sealed`, the number of receipts, is 0; later another key would not know a repeat, so a missing one is refused.
+ */
+export function openMaskKey(dir: string, sealed: number): Buffer {
   const path = join(dir, MASK_KEY_FILE);
-  const bytes = readSecret(path) ?? writeSecret(path, randomBytes(MASK_KEY_BYTES));
+  const found = readSecret(path);
+  if (!found && sealed > 0) {
+    throw codedError('state_damaged', `${path} is missing, and without it no repeat is known; put it back`);
+  }
+  const bytes = found ?? writeSecret(path, randomBytes(MASK_KEY_BYTES));
   if (bytes.length === MASK_KEY_BYTES) return bytes;
   throw codedError('state_damaged', `${path} does not hold ${MASK_KEY_BYTES} bytes; put it back from a backup`);
 }

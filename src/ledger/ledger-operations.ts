@@ -28,6 +28,8 @@ export interface LedgerAbout {
   /** A rotation is sealed, but the key before it still lies beside the new one. */
   readonly rotating: boolean;
   readonly maskKey: Uint8Array;
+  /** The newest receipt's number; 0 when there is none. */
+  readonly newest: number;
 }
 
 /** What sealing added to the entry. */
@@ -52,9 +54,12 @@ const LIST_MOST = 1_000;
 export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now: () => number): Operations {
   const { log } = prepareTables(db);
   const keys = openKeys(db, settings.dir);
-  const maskKey = openMaskKey(settings.dir);
+  const maskKey = openMaskKey(settings.dir, headOf(db).seq);
   const seal = sealer(db, { log, keys, development: settings.development, now });
-  const about = (): LedgerAbout => ({ log, keys: datedKeys(db), rotating: keys.rotating(), maskKey });
+  const about = (): LedgerAbout => ({
+    ...{ log, keys: datedKeys(db), rotating: keys.rotating(), maskKey },
+    newest: headOf(db).seq,
+  });
   const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
   const synced = db.prepare("INSERT OR REPLACE INTO ledger VALUES ('synced', ?)");
   return {

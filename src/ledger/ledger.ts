@@ -14,6 +14,8 @@ export interface Ledger {
    * mistake of the caller and throws a TypeError.
    */
   seal(entry: ReceiptEntry): Promise<Sealed>;
+  /** The number of the newest receipt that is durable; 0 when there is none. */
+  newest(): number;
   /** Can outcomes still be written? False after a failed write (until one works again) and below the disk reserve. */
   ready(): boolean;
   /** One receipt by its id, or undefined. */

@@ -26,19 +26,26 @@ class SealedLedger implements Ledger {
   readonly #state: StateAccess;
   #about: LedgerAbout;
   readonly #sealed: (receipt: Receipt) => void;
+  #newest: number;
 
   constructor(state: StateAccess, about: LedgerAbout, sealed: (receipt: Receipt) => void) {
     this.log = about.log;
     this.#state = state;
     this.#about = about;
     this.#sealed = sealed;
+    this.#newest = about.newest;
   }
 
   async seal(entry: ReceiptEntry): Promise<Sealed> {
     const { link, hash } = await ask<SealedLink>(this.#state, 'ledger.seal', entry, moneyOf(entry));
     const receipt = { ...entry, ...link };
+    this.#newest = Math.max(this.#newest, link.seq);
     this.#sealed(receipt);
     return { receipt, hash };
+  }
+
+  newest(): number {
+    return this.#newest;
   }
 
   ready(): boolean {
