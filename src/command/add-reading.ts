@@ -51,6 +51,13 @@ function addExports(receipts: Command, io: Io, done: Done): void {
   configured(receipts.command('checkpoint').description('the newest signed checkpoint of the log')).action(
     async (options: LogOptions) => done(await (await load()).checkpoint(options, io)),
   );
+  receipts
+    .command('merge <file...>')
+    .description('exports of several logs as one stream in the order of time, each as verifiable as before')
+    .option('--out <file>', 'where to; standard output unless told')
+    .action(async (files: string[], options: { out?: string }) =>
+      done(await (await load()).merge({ ...options, files }, io)),
+    );
   configured(receipts.command('prove <id>').description('that one receipt is in the log, for whoever has its keys'))
     .option('--out <file>', 'where to; standard output unless told')
     .action(async (id: string, options: ProveOptions) => done(await (await load()).prove({ ...options, id }, io)));
