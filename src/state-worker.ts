@@ -4,8 +4,9 @@ import { embeddedOperations } from './budget/embedded-operations.ts';
 import { notesOperations } from './budget/notes.ts';
 import { IDENTITY_STAYS_MS, KEY_STAYS_MS } from './budget/store.ts';
 import { accountOperations } from './ledger/account-operations.ts';
+import { cutBack } from './ledger/cut-back.ts';
 import { type LedgerSettings, ledgerOperations } from './ledger/ledger-operations.ts';
-import { cutBack, headOf } from './ledger/tables.ts';
+import { headOf } from './ledger/tables.ts';
 import { type StateSettings, serveState } from './state/serve.ts';
 
 /** What the gateway hands to the thread. */

@@ -4,7 +4,10 @@ import type { AuditOptions } from './audit.ts';
 import { AUDIT_HELP } from './audit-help.ts';
 import { asked, configured, type Done, type OrderFlags, ordered, timed, wholeNumber } from './flags.ts';
 import type { Io } from './io.ts';
-import type { ExportOptions, ListOptions, ReceiptsOptions, VerifyCommandOptions } from './receipts.ts';
+import type { LogOptions } from './on-log.ts';
+import type { ListOptions } from './receipts.ts';
+import type { ExportOptions, ProveOptions } from './receipts-export.ts';
+import type { VerifyCommandOptions } from './receipts-verify.ts';
 import type { ReportOptions } from './report.ts';
 import { REPORT_HELP } from './report-help.ts';
 
@@ -25,17 +28,32 @@ function addReceipts(program: Command, io: Io, done: Done): void {
     .option('--limit <count>', 'at most this many; 100 in a table and all in JSON unless told', wholeNumber)
     .action(async (options: ListOptions) => done(await (await load()).list(options, io)));
   asked(receipts.command('show <id>').description('one receipt, or all of an exchange')).action(
-    async (id: string, options: ReceiptsOptions) => done(await (await load()).show({ ...options, id }, io)),
+    async (id: string, options: LogOptions) => done(await (await load()).show({ ...options, id }, io)),
   );
+  addExports(receipts, io, done);
+  asked(receipts.command('verify [file]').description('derive all again from bytes: an export, a proof, the live log'))
+    .option('--keys <file>', 'a JWKS file; the own keys of the configuration unless told')
+    .option('--head <file>', 'a signed head kept elsewhere, to compare with')
+    .option('--checkpoint <file>', 'a checkpoint kept elsewhere, to compare with')
+    .option('--witness <file>', 'keys of witnesses, one a line, of which one must have cosigned')
+    .option('--every-signature', 'verify each signature by itself, also those that a checkpoint covers', false)
+    .action(async (file: string | undefined, options: VerifyCommandOptions) => {
+      const { verify } = await import('./receipts-verify.ts');
+      done(await verify({ ...options, ...(file === undefined ? {} : { file }) }, io));
+    });
+}
+
+function addExports(receipts: Command, io: Io, done: Done): void {
+  const load = () => import('./receipts-export.ts');
   timed(configured(receipts.command('export').description('an unbroken run as JSON Lines, ended by a signed head')))
     .option('--out <file>', 'where to; standard output unless told')
     .action(async (options: ExportOptions) => done(await (await load()).export(options, io)));
-  asked(receipts.command('verify [file]').description('derive all again from bytes: an export, or the live log'))
-    .option('--keys <file>', 'a JWKS file; the own key of the configuration unless told')
-    .option('--head <file>', 'a signed head kept elsewhere, to compare with')
-    .action(async (file: string | undefined, options: VerifyCommandOptions) =>
-      done(await (await load()).verify({ ...options, ...(file === undefined ? {} : { file }) }, io)),
-    );
+  configured(receipts.command('checkpoint').description('the newest signed checkpoint of the log')).action(
+    async (options: LogOptions) => done(await (await load()).checkpoint(options, io)),
+  );
+  configured(receipts.command('prove <id>').description('that one receipt is in the log, for whoever has its keys'))
+    .option('--out <file>', 'where to; standard output unless told')
+    .action(async (id: string, options: ProveOptions) => done(await (await load()).prove({ ...options, id }, io)));
 }
 
 const SELECTORS = [

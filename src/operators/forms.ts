@@ -81,9 +81,13 @@ export const startOrder = z
   .strictObject({ ...target, because: line(500).exactOptional() })
   .refine(namesOneOrAll, oneOrAll);
 
+/** Why the log gets a new key. */
+export const rotateOrder = z.strictObject({ because: line(500) });
+
 export type ExplainQuery = z.infer<typeof explainQuery>;
 export type ReceiptQuery = z.infer<typeof receiptQuery>;
 export type ResolveOrder = z.infer<typeof resolveOrder>;
+export type RotateOrder = z.infer<typeof rotateOrder>;
 export type StopOrder = z.infer<typeof stopOrder>;
 export type StartOrder = z.infer<typeof startOrder>;
 
