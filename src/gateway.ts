@@ -1,6 +1,7 @@
 // Composition root: builds every part from the configuration, connects them, and takes them down again in order. It
 // decides nothing about a request.
 import { createHmac, randomBytes } from 'node:crypto';
+import { cannotListen } from './config/addresses.ts';
 import type { Config } from './config/config.ts';
 import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts';
 import type { Parts, Watch } from './exchange/parts.ts';
@@ -130,9 +131,9 @@ async function assemble(
   let closing: Promise<void> | undefined;
   return {
     listen: async () => ({
-      operators: await operators.listen(),
-      ...(probes ? { probes: await probes.listen() } : {}),
-      agents: await inbound.listen(),
+      operators: await listening('operators', config, operators),
+      ...(probes ? { probes: await listening('probes', config, probes) } : {}),
+      agents: await listening('agents', config, inbound),
     }),
     reload: () => authority.reload(),
     lost: loss.told,
@@ -141,6 +142,12 @@ async function assemble(
       return closing;
     },
   };
+}
+
+function listening(name: 'agents' | 'operators' | 'probes', { listen }: Config, port: Pick<Listener, 'listen'>) {
+  return port.listen().catch((error: unknown): never => {
+    throw new StartFailed(cannotListen(`listen.${name}`, listen[name] ?? listen.operators, error));
+  });
 }
 
 async function exchangeParts(

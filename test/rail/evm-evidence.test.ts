@@ -97,7 +97,7 @@ const member =
     return { result: Array.isArray(call.result) ? call.result.map(change) : change(call.result) };
   };
 
-test('used for exactly the amount: redeemed, with its transaction and block; looked at again it is the same', async () => {
+test('used for exactly the amount: redeemed, with its transaction and block, again and again', async () => {
   const { proof, transaction } = await redeemed();
   const source = books(node);
   const evidence = await lookAt(proof, source);
@@ -190,7 +190,7 @@ test.each<[string, Alter]>([
   expect(evidence.seen).not.toMatch(/secret|x{9}/);
 });
 
-test('a node that falls back, or has another block than it finalised, ends nothing, also what it showed before', async () => {
+test('a node that falls back, or has another block than it finalised, ends nothing', async () => {
   const { proof } = await authorised(1);
   await outlived(proof);
   const early = BigInt(String(await chain.call('eth_blockNumber', [])));
