@@ -96,6 +96,7 @@ function addAudit(program: Command, io: Io, done: Done): void {
   timed(audit.option('--month <month>', 'only what was intended in this month, such as 2026-11'))
     .option('--books <file>', 'a payee’s books as CSV; repeat it for more', several)
     .option('--payee <id>', 'a payee the books answer for, though they may lack it; repeat it for more', several)
+    .option('--chain', 'ask the nodes of networks too: every transfer of the wallets that receipts name')
     .option('--from <file>', 'an export instead of the live log; repeat it for more', several)
     .option('--keys <file>', 'a JWKS file with the keys of the exports; repeat it for more', several)
     .option('--without-budgets', 'leave the budget store alone')
