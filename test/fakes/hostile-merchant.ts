@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { judgePayload, type SandboxPayload } from '../../src/demo/sandbox-proof.ts';
 import { sandboxChallenge } from './sandbox-challenge.ts';
-import { demand, goods, type Script } from './script.ts';
+import { answer, demand, goods, type Script } from './script.ts';
 
 /** A request as it came. */
 export interface CapturedRequest {
@@ -45,6 +45,8 @@ export interface Books {
   readonly worthless: string[];
 }
 
+const TOLD = '/.well-known/sandbox-payments/';
+
 type Choose = (nth: number, request: CapturedRequest) => Script;
 
 /** How it behaves; `nth` counts its unpaid or its paid requests from 1. */
@@ -55,6 +57,8 @@ export interface HostileOptions {
   readonly unpaid?: Script | Choose;
   /** After a payment credential; default: the goods. */
   readonly paid?: Script | Choose;
+  /** What it tells of the payment of that nonce; by default nothing. */
+  readonly tells?: (nonce: string, books: Books) => Script | undefined;
   /** False: acts as soon as the header section is there and captures what came until then. */
   readonly readBody?: boolean;
 }
@@ -82,10 +86,10 @@ export async function hostileMerchant(options: HostileOptions = {}): Promise<Hos
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, async (message) => {
     const captured = await capture(message, tapped, options.readBody !== false).catch(() => undefined);
     if (captured === undefined) return;
-    // It does not tell what became of a payment (docs/sandbox-rail.md), and being asked is no event of a script.
-    if (captured.target.startsWith('/.well-known/sandbox-payments/')) {
-      message.socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n');
-      return;
+    // Being asked what became of a payment (docs/sandbox-rail.md) is no event of a script.
+    if (captured.target.startsWith(TOLD)) {
+      const told = options.tells?.(captured.target.slice(TOLD.length), books);
+      return play(message.socket, told ?? answer(404));
     }
     requests.push(captured);
     server.emit('read');
