@@ -6,6 +6,7 @@ import { sleep, type Timer } from './domain/clock.ts';
 import { GatewayFault } from './domain/fault.ts';
 import type { HoldOutcome, LineState, Purchase, PurchaseClaim } from './domain/hold.ts';
 import { isRefusal, type Refusal, refuse } from './domain/refusal.ts';
+import { exposureNow } from './exchange/exposure.ts';
 import { Finisher } from './exchange/finisher.ts';
 import { forwardAgain, forwardFirst, type LocatedVisit, relayFree, upstreamPath } from './exchange/forwarding.ts';
 import { ownPage } from './exchange/own-pages.ts';
@@ -220,7 +221,7 @@ export class Exchange {
   async #pay(visit: LocatedVisit, held: Order, lines: readonly LineState[]): Promise<void> {
     const checks = [...(held.judged.checks ?? []), ...lineChecks(lines, held, null)];
     const order = { ...held, judged: { ...held.judged, checks } };
-    const payment: Payment = { visit, order, lines, intended: '', proofHash: null };
+    const payment: Payment = { visit, order, lines, intended: '', exposure: exposureNow(this.#parts), proofHash: null };
     const refused = await exposeOrder(this.#parts, payment).catch((fault) => this.#told(fault));
     if (refused) return this.#no(visit, refused, order.judged);
     const intended = await sealIntended(this.#parts, payment).catch((fault) => this.#told(fault));

@@ -1,6 +1,7 @@
 // Composition root: builds every part from the configuration, connects them, and takes them down again in order. It
 // decides nothing about a request.
 import { createHmac, randomBytes } from 'node:crypto';
+import { cannotListen } from './config/addresses.ts';
 import type { Config } from './config/config.ts';
 import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts';
 import type { Parts, Watch } from './exchange/parts.ts';
@@ -77,7 +78,7 @@ async function assemble(
   told: { sealed: Sealed },
 ): Promise<Gateway> {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true };
+  const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null };
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
   const metrics = createMetrics(metricsOptions(operated, CLOCK));
@@ -105,7 +106,7 @@ async function assemble(
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
   const probes = place ? createProbes({ ...shown, listen: place }) : null;
-  const settling = keepSettled(parts, authority, status, log);
+  const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
   const loss = watchState(store);
@@ -130,9 +131,9 @@ async function assemble(
   let closing: Promise<void> | undefined;
   return {
     listen: async () => ({
-      operators: await operators.listen(),
-      ...(probes ? { probes: await probes.listen() } : {}),
-      agents: await inbound.listen(),
+      operators: await listening('operators', config, operators),
+      ...(probes ? { probes: await listening('probes', config, probes) } : {}),
+      agents: await listening('agents', config, inbound),
     }),
     reload: () => authority.reload(),
     lost: loss.told,
@@ -141,6 +142,12 @@ async function assemble(
       return closing;
     },
   };
+}
+
+function listening(name: 'agents' | 'operators' | 'probes', { listen }: Config, port: Pick<Listener, 'listen'>) {
+  return port.listen().catch((error: unknown): never => {
+    throw new StartFailed(cannotListen(`listen.${name}`, listen[name] ?? listen.operators, error));
+  });
 }
 
 async function exchangeParts(
@@ -169,7 +176,7 @@ async function exchangeParts(
     acceptPayment: [...answers].join(', '),
     budget,
     ledger,
-    ready: () => status.recovered && authority.agreed(),
+    ready: () => status.recovered && authority.agreed() && budget.generation() !== null,
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
     watch,
@@ -194,7 +201,7 @@ export async function openOffline(config: Config): Promise<OfflineState> {
   const evidences = openEvidence(config, services, CLOCK);
   return {
     ...{ ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] },
-    evidence: lookerAt({ ledger: store.ledger, evidences }),
+    evidence: lookerAt({ ledger: store.ledger, evidences, timers: SYSTEM_TIMERS }),
     close: async () => {
       await evidences.close();
       await Promise.all([...services.values()].map((service) => service.pool.destroy()));

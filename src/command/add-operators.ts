@@ -1,7 +1,7 @@
-// The commands of operators: budgets, holds, stop, start.
+// The commands of operators: budgets, holds, stop, start, keys.
 import { type Command, Option } from 'commander';
 import type { Stop } from '../domain/hold.ts';
-import { type Done, instant, type OrderFlags, ordered } from './flags.ts';
+import { asked, type Done, instant, type OrderFlags, ordered } from './flags.ts';
 import type { Io } from './io.ts';
 
 /** Adds them to the program. */
@@ -9,6 +9,7 @@ export function addOperators(program: Command, io: Io, done: Done): void {
   addBudgets(program, io, done);
   addHolds(program, io, done);
   addStops(program, io, done);
+  addKeys(program, io, done);
 }
 
 function addBudgets(program: Command, io: Io, done: Done): void {
@@ -58,6 +59,18 @@ function addStops(program: Command, io: Io, done: Done): void {
       const target = { ...targetOf(options, command), ...(because === undefined ? {} : { because }) };
       done(await (await import('./stop.ts')).start(target, io));
     });
+}
+
+function addKeys(program: Command, io: Io, done: Done): void {
+  const keys = program.command('keys').description('the keys that sign the receipt log');
+  asked(keys.command('list').description('the public keys, from which receipt on each signs')).action(
+    async (options: { config: string; json: boolean }) => done(await (await import('./keys.ts')).listKeys(options, io)),
+  );
+  ordered(keys.command('rotate').description('give the log a new key, sealed by the old one, which is destroyed'))
+    .requiredOption('--because <reason>', 'why; it is sealed')
+    .action(async (options: OrderFlags & { because: string }) =>
+      done(await (await import('./keys.ts')).rotateKey(options, io)),
+    );
 }
 
 interface ResolveFlags extends OrderFlags {

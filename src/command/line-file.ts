@@ -11,10 +11,10 @@ export class LineFile {
     this.#path = path;
   }
 
-  /** Writes every line with a line feed; memory stays flat. Throws what the file system says. */
+  /** Writes every line with a line feed; memory stays flat. Throws an error for people. */
   writeAll(lines: Iterable<string>): void {
     const partial = `${this.#path}.partial`;
-    const file = openSync(partial, 'w', 0o600);
+    const file = attempt(this.#path, () => openSync(partial, 'w', 0o600));
     try {
       let waiting = '';
       for (const line of lines) {
@@ -25,13 +25,22 @@ export class LineFile {
       }
       writeWhole(file, waiting);
       fsyncSync(file);
-      renameSync(partial, this.#path);
+      attempt(this.#path, () => renameSync(partial, this.#path));
     } catch (error) {
       rmSync(partial, { force: true });
       throw error;
     } finally {
       closeSync(file);
     }
+  }
+}
+
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'unknown';
+    throw new Error(`${path} cannot be written (${code}); name a file in a folder that is there and yours`);
   }
 }
 

@@ -7,7 +7,7 @@ import { codeOf } from '../domain/operations.ts';
 import { Turns } from '../domain/turns.ts';
 import { type Forecast, forecastShape } from '../explain/answer.ts';
 import { type OfflineState, readBudgets } from '../operators/api.ts';
-import type { ExplainQuery, ResolveOrder, StartOrder, StopOrder } from '../operators/forms.ts';
+import type { ExplainQuery, ResolveOrder, RotateOrder, StartOrder, StopOrder } from '../operators/forms.ts';
 import { LOCAL_OPERATOR, operatorTokenFile, readOperatorToken } from '../operators/operator-token.ts';
 import { createOrders, type Done } from '../operators/orders.ts';
 import {
@@ -35,6 +35,7 @@ export interface OperatorClient {
   stop(order: StopOrder): Promise<Outcome>;
   start(order: StartOrder): Promise<Outcome>;
   resolve(hold: string, order: ResolveOrder): Promise<Outcome>;
+  rotateKey(order: RotateOrder): Promise<Outcome>;
   close(): Promise<void>;
 }
 
@@ -88,7 +89,10 @@ export async function runningGateway(place: GatewayPlace): Promise<OperatorClien
   const port = openPort(place);
   if (await port.answers()) return port.client;
   await port.client.close();
-  if ('url' in place) throw new OrderFailed(`Nothing listens at ${place.url}. Nothing was done.`);
+  if ('url' in place)
+    throw new OrderFailed(
+      `Nothing listens at ${place.url}; start the gateway, or name its listen.operators. Nothing was done.`,
+    );
   return undefined;
 }
 
@@ -102,6 +106,7 @@ function offlineClient(state: OfflineState): OperatorClient {
     explain: async (question) => readForecast(await state.explain(question)),
     stop: async (order) => done(await failing(orders.stop(order, LOCAL_OPERATOR))),
     start: async (order) => done(await failing(orders.start(order, LOCAL_OPERATOR))),
+    rotateKey: async (order) => done(await failing(orders.rotateKey(order, LOCAL_OPERATOR))),
     resolve: async (hold, order) => done(await failing(orders.resolve(hold, order, LOCAL_OPERATOR))),
     close: () => state.close(),
   };
@@ -163,6 +168,7 @@ function openPort(place: GatewayPlace): Port {
       explain: (question) => ask(forecastShape, 'GET', `explain?${new URLSearchParams({ ...question })}`),
       stop: (order) => ask(outcomeAnswer, 'POST', 'stops', order),
       start: (order) => ask(outcomeAnswer, 'DELETE', `stops?${new URLSearchParams(order)}`),
+      rotateKey: (order) => ask(outcomeAnswer, 'POST', 'keys/rotate', order),
       resolve: (hold, order) => ask(outcomeAnswer, 'POST', `holds/${encodeURIComponent(hold)}/resolve`, order),
       close: async () => asker.close(),
     },

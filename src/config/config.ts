@@ -38,6 +38,7 @@ export type BudgetsConfig =
       /** 32 bytes in hex, lower case. */
       readonly key: Secret;
       readonly replicas: number;
+      readonly missingAfterMs: number;
     };
 
 /** The configuration. Times end in `Ms`, sizes in `Bytes`; paths are absolute; nothing in it can be changed. */

@@ -69,17 +69,20 @@ function judgeListeners(sections: Sections, parts: Parts): void {
     if (!network.endsWith('/0')) return;
     sections.warn(
       ['listen', 'trustedProxies', index],
-      'believes everybody: any caller can write any address into receipts',
+      'believes everybody: any caller can write any address into receipts; name the proxies alone',
     );
   });
   if (open.includes('agents') && identity?.development) {
     sections.warn(
       ['identity', 'development'],
-      'is on while agents connect from off loopback: this is no production set-up',
+      'is on while agents connect from off loopback: this is no production set-up; use identity.issuers there',
     );
   }
   if (open.includes('operators') && operators?.tokens.length === 0) {
-    sections.warn(['listen', 'operators'], 'is off loopback without operators.tokens: /api is then not served');
+    sections.warn(
+      ['listen', 'operators'],
+      'is off loopback without operators.tokens: /api is then not served; add one (purser token --operator NAME)',
+    );
   }
 }
 
@@ -88,7 +91,8 @@ function judgeStore(sections: Sections, parts: Parts): void {
   const { store, redis } = parts.budgets;
   if (store === 'redis' && !redis)
     sections.error(['budgets', 'redis'], 'is required with store: redis: give it url and key');
-  if (store === 'embedded' && redis) sections.warn(['budgets', 'redis'], 'is not used: the store is embedded');
+  if (store === 'embedded' && redis)
+    sections.warn(['budgets', 'redis'], 'is not used, since the store is embedded; take it out, or write store: redis');
 }
 
 /** Where Redis is can be said in three ways, and only one at a time. */
@@ -99,6 +103,10 @@ function judgeRedis(sections: Sections, parts: Parts, secretsRead: boolean): voi
   const absent = sections.raw(at('url')) === undefined;
   if (absent && !redis.sentinels && !redis.cluster)
     sections.error(at('url'), 'is required, or sentinels with master, or cluster');
+  if (parts.limits && redis.missingAfter <= parts.limits.holdLeaseMs) {
+    const message = 'must be longer than limits.holdLease: by then no payment of the missing gateway can still begin';
+    sections.error(at('missingAfter'), message);
+  }
   if (redis.sentinels && redis.cluster) sections.error(at('cluster'), 'contradicts sentinels; keep one');
   if (redis.sentinels && redis.master === undefined)
     sections.error(at('master'), 'is required with sentinels: the name under which they know the server');
@@ -128,14 +136,17 @@ function judgeIdentity(sections: Sections, parts: Parts): void {
   }
   for (const { value, path } of parts.issuers) {
     if (!value.types.some((type) => ID_TOKEN_TYPES.has(type.toLowerCase()))) continue;
-    sections.warn([...path, 'types'], `lets an ID token for the audience ${value.audience} pass as an agent's token`);
+    sections.warn(
+      [...path, 'types'],
+      `lets an ID token for the audience ${value.audience} pass as an agent's token; use at+jwt if the issuer can`,
+    );
   }
 }
 
 function judgeServices(sections: Sections, parts: Parts): void {
   for (const { value, path } of parts.services) {
     if (!value.allowPlainHttp) continue;
-    const message = 'lets payments and answers travel unencrypted, where others can read and change them';
+    const message = 'lets payments and answers travel unencrypted, where others can read and change them; use https';
     sections.warn([...path, 'allowPlainHttp'], message);
   }
 }
@@ -186,7 +197,7 @@ function judgeWallets(sections: Sections, parts: Parts): void {
   if (real && parts.identity?.development) {
     sections.error(
       ['identity', 'development'],
-      'cannot be true beside a wallet of a real rail: anybody with the state folder could spend its money',
+      'cannot be true beside a wallet of a real rail: anybody with the state folder could spend its money; keep one',
     );
   }
 }

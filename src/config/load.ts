@@ -56,7 +56,7 @@ function readFile(file: string, shown: string): YamlFile {
     const code = error instanceof Error && 'code' in error ? error.code : 'unknown';
     if (code === 'ENOENT')
       return refused('does not exist; start from config.example.yaml, or name another with --config');
-    return refused(`cannot be read (${code})`);
+    return refused(`cannot be read (${code}); it must be a file that purser's user may read`);
   }
 }
 
@@ -91,9 +91,9 @@ function compose(file: string, parts: Parts): Config | undefined {
 function budgetsOf(budgets: NonNullable<Parts['budgets']>, url: Secret | undefined): BudgetsConfig | undefined {
   if (budgets.store === 'embedded') return { store: 'embedded' };
   if (!budgets.redis) return undefined;
-  const { namespace, key, replicas, tls, sentinels: nodes, master, cluster } = budgets.redis;
+  const { namespace, key, replicas, missingAfter, tls, sentinels: nodes, master, cluster } = budgets.redis;
   return {
-    ...{ store: 'redis', url: url ?? null, namespace, key, replicas },
+    ...{ store: 'redis', url: url ?? null, namespace, key, replicas, missingAfterMs: missingAfter },
     ...{ tls: tls !== undefined, ca: tls?.ca ?? null, cluster: cluster ?? null },
     sentinels: nodes && master !== undefined ? { nodes, master } : null,
   };

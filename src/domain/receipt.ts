@@ -119,6 +119,8 @@ export const receiptEntry = z.strictObject({
       version: hex.optional(),
     })
     .optional(),
+  /** `operator`: the public key that signs every receipt after this one; `x` as in its JWK. */
+  nextKey: z.strictObject({ kid: text, x: text }).optional(),
 });
 
 /** A receipt as it is sealed: the entry and its place in the chain. */

@@ -130,6 +130,9 @@ export class ChainWalk {
   }
 }
 
+/** The name of the log that a receipt says it is of; empty when it says none. */
+export const logIn = ({ text }: Bound): string => textAfter(text, ',"log":"', text.lastIndexOf(PREV));
+
 /** The receipt in a line of an export (without its line feed); undefined for any other line, the signed head's too. */
 export function boundInLine(line: Uint8Array): Bound | undefined {
   const buffer = Buffer.from(line.buffer, line.byteOffset, line.byteLength);

@@ -11,6 +11,7 @@ import {
   readQuery,
   receiptQuery,
   resolveOrder,
+  rotateOrder,
   startOrder,
   stopOrder,
 } from './forms.ts';
@@ -82,6 +83,7 @@ const ROUTES: readonly { readonly path: RegExp; readonly methods: Readonly<Recor
   { path: /^holds$/, methods: { GET: listHolds } },
   { path: /^holds\/([^/]+)\/resolve$/, methods: { POST: resolveHold } },
   { path: /^stops$/, methods: { GET: listStops, POST: addStop, DELETE: liftStop } },
+  { path: /^keys\/rotate$/, methods: { POST: rotateKey } },
   { path: /^policy$/, methods: { GET: showPolicy } },
   { path: /^explain$/, methods: { GET: explain } },
 ];
@@ -97,7 +99,7 @@ export async function answerApi(parts: ApiParts, request: ApiRequest): Promise<A
   }
   return problem(
     'not_found',
-    'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, policy, explain.',
+    'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, keys/rotate, policy, explain.',
   );
 }
 
@@ -142,6 +144,12 @@ async function addStop(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer>
 async function liftStop(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
   const order = readQuery(startOrder, request.query);
   return isProblem(order) ? order : outcome(await parts.orders.start(order, request.by.name));
+}
+
+async function rotateKey(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  const body = await receiveBody(request.body);
+  const order = isProblem(body) ? body : readBody(rotateOrder, body);
+  return isProblem(order) ? order : outcome(await parts.orders.rotateKey(order, request.by.name));
 }
 
 async function showPolicy(parts: ApiParts): Promise<ApiAnswer> {

@@ -6,7 +6,7 @@ import type { Ending, OpenHold, Stop } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Turns } from '../domain/turns.ts';
-import type { ResolveOrder, StartOrder, StopOrder } from './forms.ts';
+import type { ResolveOrder, RotateOrder, StartOrder, StopOrder } from './forms.ts';
 import { type OperatorProblem, problem } from './problem.ts';
 import { instantOf } from './views.ts';
 
@@ -27,6 +27,8 @@ export interface OrderLedger {
   ofExchange(exchange: string): Promise<Sealed[]>;
   /** The outcome sealed under this number has reached the store. */
   applied(seq: number): Promise<void>;
+  /** Seals that a new key takes over; the one before it is destroyed. */
+  rotateKey(rotation: { readonly by: string; readonly because: string }): Promise<Sealed>;
 }
 
 /** An order that was carried out, and the receipt of it. */
@@ -45,6 +47,8 @@ export interface Orders {
   start(order: StartOrder, by: string): Promise<Done | OperatorProblem>;
   /** Ends an uncertain hold; one at a time, and never against an outcome that is already sealed. */
   resolve(hold: string, order: ResolveOrder, by: string): Promise<Done | OperatorProblem>;
+  /** Gives the log a new key; one at a time. */
+  rotateKey(order: RotateOrder, by: string): Promise<Done>;
 }
 
 /** What the orders work on. */
@@ -74,6 +78,8 @@ export function createOrders(parts: OrderParts): Orders {
     // Not in turn: nothing delays a stop.
     stop: (order, by) => stop(parts, order, by),
     start: (order, by) => parts.turns.take('start', () => start(parts, order, by)),
+    rotateKey: ({ because }, by) =>
+      parts.turns.take('rotate', async () => done(await parts.ledger.rotateKey({ by, because }))),
     resolve: (hold, order, by) => parts.turns.take(hold, () => resolve(parts, hold, order, by)),
   };
 }

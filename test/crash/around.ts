@@ -2,7 +2,7 @@
 // reached, and changes nothing else.
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Dispatcher, Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Budget } from '../../src/budget/budget.ts';
 import type { Service } from '../../src/exchange/parts.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -105,7 +105,7 @@ export const openServices =
     return services;
   };
 
-function watchProofs(pool: Pool): void {
+function watchProofs(pool: Dispatcher): void {
   const dispatch = pool.dispatch.bind(pool);
   pool.dispatch = (options, handler) => dispatch(options, carriesProof(options) ? followed(handler) : handler);
 }

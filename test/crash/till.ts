@@ -1,7 +1,7 @@
 // The merchants of the crash tests, whose books are the judge: which purchase was paid how often, and how much in all.
 import { hostileMerchant } from '../fakes/hostile-merchant.ts';
 import { sandboxChallenge } from '../fakes/sandbox-challenge.ts';
-import { demand, goods, told } from '../fakes/script.ts';
+import { demand, goods } from '../fakes/script.ts';
 import { type GatewaySetup, policy, type TestGateway } from '../support/gateway.ts';
 
 /** A merchant with a book for each thing it sells; what is sold is told by the request's target. */
@@ -40,7 +40,8 @@ export async function sandboxTill(): Promise<Till> {
       till.onPaid?.();
       return goods;
     },
-    tells: (nonce, { taken }) => (till.tells ? told(taken.some((one) => one.nonce === nonce)) : undefined),
+    told: (nonce, { taken }) =>
+      till.tells ? JSON.stringify({ redeemed: taken.some((one) => one.nonce === nonce) }) : undefined,
   });
   const till: Till = {
     url: merchant.url,

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { judgePayload, type SandboxPayload } from '../../src/demo/sandbox-proof.ts';
 import { sandboxChallenge } from './sandbox-challenge.ts';
-import { answer, demand, goods, type Script } from './script.ts';
+import { demand, goods, type Script } from './script.ts';
 
 /** A request as it came. */
 export interface CapturedRequest {
@@ -57,8 +57,8 @@ export interface HostileOptions {
   readonly unpaid?: Script | Choose;
   /** After a payment credential; default: the goods. */
   readonly paid?: Script | Choose;
-  /** What it tells of the payment of that nonce; by default nothing. */
-  readonly tells?: (nonce: string, books: Books) => Script | undefined;
+  /** The body of the page that tells what became of the payment of that nonce; undefined: there is none. */
+  readonly told?: (nonce: string, books: Books) => string | undefined;
   /** False: acts as soon as the header section is there and captures what came until then. */
   readonly readBody?: boolean;
 }
@@ -86,10 +86,12 @@ export async function hostileMerchant(options: HostileOptions = {}): Promise<Hos
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, async (message) => {
     const captured = await capture(message, tapped, options.readBody !== false).catch(() => undefined);
     if (captured === undefined) return;
-    // Being asked what became of a payment (docs/sandbox-rail.md) is no event of a script.
+    // What became of a payment (docs/sandbox-rail.md): being asked is no event of a script.
     if (captured.target.startsWith(TOLD)) {
-      const told = options.tells?.(captured.target.slice(TOLD.length), books);
-      return play(message.socket, told ?? answer(404));
+      const page = options.told?.(captured.target.slice(TOLD.length), books);
+      const head = `${page === undefined ? '404 Not Found' : '200 OK'}\r\nDate: ${new Date().toUTCString()}`;
+      message.socket.write(`HTTP/1.1 ${head}\r\nContent-Length: ${page?.length ?? 0}\r\n\r\n${page ?? ''}`);
+      return;
     }
     requests.push(captured);
     server.emit('read');

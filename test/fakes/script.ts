@@ -48,15 +48,6 @@ export function demand(challenges: string | readonly string[], parts: AnswerPart
 /** 200 and a small JSON body. */
 export const goods: Script = answer(200, { headers: [['Content-Type', 'application/json']], body: '{"goods":true}' });
 
-/** What a merchant tells of a payment (docs/sandbox-rail.md). */
-export function told(redeemed: boolean): Script {
-  const headers = [
-    ['Date', new Date().toUTCString()],
-    ['Content-Type', 'application/json'],
-  ] as const;
-  return answer(200, { headers, body: JSON.stringify({ redeemed }) });
-}
-
 /** Takes the request and never answers. */
 export const hang: Script = [{ do: 'hang' }];
 

@@ -2,7 +2,9 @@
 // must answer the same and leave the same data behind.
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Membership } from '../../src/budget/membership.ts';
 import type { RedisCommands, RedisLink } from '../../src/budget/redis-connection.ts';
+import { RedisMembers } from '../../src/budget/redis-members.ts';
 import { RedisStore } from '../../src/budget/redis-store.ts';
 import { NotDone } from '../../src/budget/store.ts';
 import { type RedisServer, startRedis } from '../fakes/redis.ts';
@@ -30,7 +32,8 @@ const TOLD_TIME = '{ math.floor(tonumber(ARGV[2]) / 1000), tonumber(ARGV[2]) % 1
 
 function linkToReal(): RedisLink {
   const run = async (script: { text: string }, keys: readonly string[], args: readonly string[]) => {
-    const text = script.text.replaceAll("redis.call('TIME')", TOLD_TIME);
+    const told = script.text.replaceAll("redis.call('TIME')", TOLD_TIME);
+    const text = told.replaceAll("redis.call('INFO', 'server')", "'run_id:0123456789abcdef'");
     try {
       return await client.eval(text, keys.length, ...keys, ...args);
     } catch (error) {
@@ -43,6 +46,7 @@ function linkToReal(): RedisLink {
     run,
     runReplicated: async (script, keys, args) => ({ answer: await run(script, keys, args), replicas: 0 }),
     command: (send) => send(client),
+    dropKeys: async () => {},
   };
 }
 
@@ -62,6 +66,7 @@ function linkToModel(model: RedisModel): RedisLink {
     run,
     runReplicated: async (script, keys, args) => ({ answer: await run(script, keys, args), replicas: 0 }),
     command: (send) => send(commands),
+    dropKeys: async () => {},
   };
 }
 
@@ -71,9 +76,16 @@ test('answers and data are those of a real server over thousands of random steps
   const now = () => start + passed;
   const clock = { now, monotonic: now };
   const model = new RedisModel(now);
-  const options = { url: server.url, namespace: 'same', replicas: 0, clock, repeatWindowMs: 5_000 };
-  const real = new RedisStore(options, () => linkToReal());
-  const simulated = new RedisStore(options, () => linkToModel(model));
+  const options = { namespace: 'same', replicas: 0, clock, repeatWindowMs: 5_000, newbornMs: 0, sealed: () => 0 };
+  const joined = async (link: RedisLink) => {
+    const membership = new Membership('a', 'a:life');
+    const members = new RedisMembers({ ...options, membership }, link);
+    await members.join(0, []);
+    await members.attest(1, 'a', 'itself');
+    membership.enter(1);
+    return new RedisStore({ ...options, membership }, link, () => link);
+  };
+  const [real, simulated] = [await joined(linkToReal()), await joined(linkToModel(model))];
   const chance = new Chance('the same steps');
   const seen = new Map<string, number>();
   for (let done = 0; done < 4_000; done += 1) {

@@ -2,7 +2,7 @@
 // books are the judge; what they took they tell once there is peace, and half of the time before.
 import { type HostileMerchant, hostileMerchant } from '../fakes/hostile-merchant.ts';
 import { sandboxChallenge } from '../fakes/sandbox-challenge.ts';
-import { answer, closeAfter, demand, goods, hang, resetAfter, type Script, told } from '../fakes/script.ts';
+import { answer, closeAfter, demand, goods, hang, resetAfter, type Script } from '../fakes/script.ts';
 import { choose, type Dice } from './dice.ts';
 
 /** What one purchase costs, in micro-units. */
@@ -69,7 +69,7 @@ export async function openMarket(roll: Dice): Promise<Market> {
         redeemed.add(merchant.books.taken.at(-1)?.nonce ?? '');
         return manner.script;
       },
-      tells: (nonce) => (peace || roll() < 0.5 ? told(redeemed.has(nonce)) : undefined),
+      told: (nonce) => (peace || roll() < 0.5 ? JSON.stringify({ redeemed: redeemed.has(nonce) }) : undefined),
     });
     merchants.set(id, merchant);
   }

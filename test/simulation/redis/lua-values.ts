@@ -219,7 +219,10 @@ export const LIBRARY: Readonly<Record<string, LuaValue>> = {
   pcall: (f, ...args) => guarded(f, args),
   ipairs: (table) => iterator(entries(table).filter(([key]) => typeof key === 'number')),
   pairs: (table) => iterator(entries(table)),
-  unpack: (table) => (table instanceof LuaTable ? [...table.list] : []),
+  unpack: (table, from, to) =>
+    table instanceof LuaTable
+      ? table.list.slice(numberOf(from ?? 1, 'use') - 1, to === undefined ? undefined : numberOf(to, 'use'))
+      : [],
   math: library({
     abs: (value) => [Math.abs(numberOf(value, 'use'))],
     floor: (value) => [Math.floor(numberOf(value, 'use'))],
@@ -229,6 +232,12 @@ export const LIBRARY: Readonly<Record<string, LuaValue>> = {
   }),
   table: library({
     concat: (table, separator) => [concatenated(table, separator)],
+    sort: (table, before) => {
+      if (!(table instanceof LuaTable)) throw new LuaError('bad argument #1 to sort');
+      const isBefore = (a: LuaValue, b: LuaValue) => OPERATORS.truth(OPERATORS.call(before, [a, b])[0]);
+      table.list.sort((a, b) => (isBefore(a, b) ? -1 : isBefore(b, a) ? 1 : 0));
+      return [];
+    },
     insert: (table, value) => {
       OPERATORS.set(table, OPERATORS.len(table) + 1, value);
       return [];

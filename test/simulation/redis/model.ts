@@ -199,6 +199,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     door.put(key, text, more[1] === undefined ? null : door.now() + Number(more[1]));
     return { ok: 'OK' };
   },
+  INFO: () => 'run_id:0123456789abcdef\r\n',
+  TYPE: (door, args) => ({ ok: door.find(at(args, 0))?.type ?? 'none' }),
   DEL: (door, args) => args.filter((key) => door.drop(key)).length,
   EXISTS: (door, args) => args.filter((key) => door.find(key)).length,
   PEXPIRE: (door, args) => expire(door, at(args, 0), door.now() + Number(at(args, 1))),
@@ -257,6 +259,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     const gone = args.slice(1).filter((member) => scores.delete(member)).length;
     tidy(door, at(args, 0), scores.size);
     return gone;
+  },
+  ZREMRANGEBYSCORE: (door, args) => {
+    if (!door.read(at(args, 0), 'zset')) return 0;
+    const { scores } = door.write(at(args, 0), 'zset');
+    const [low, high] = [bound(at(args, 1)), bound(at(args, 2))];
+    const gone = [...scores].filter(([, score]) => low(score, true) && high(score, false));
+    for (const [member] of gone) scores.delete(member);
+    tidy(door, at(args, 0), scores.size);
+    return gone.length;
   },
   ZSCORE: (door, args) => {
     const score = door.read(at(args, 0), 'zset')?.scores.get(at(args, 1));
