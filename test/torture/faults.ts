@@ -1,5 +1,6 @@
 // What is done to the town, one thing after the other, and how often.
 import { spawnSync } from 'node:child_process';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { between, choose, type Dice } from './dice.ts';
 import type { Place, Town } from './town.ts';
@@ -43,6 +44,17 @@ async function endRedis(town: Town, roll: Dice, how: 'SIGKILL' | 'SIGTERM'): Pro
   await town.startRedis();
 }
 
+/** Resolves whether it worked or not: a Redis that is down has forgotten nothing. */
+function flush(port = 0): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.end('FLUSHALL\r\n'));
+    socket.setTimeout(2_000, () => socket.destroy());
+    socket.resume();
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => resolve());
+  });
+}
+
 function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -80,6 +92,7 @@ const FAULTS: readonly Fault[] = [
   },
   { name: 'Redis killed (SIGKILL)', weight: 2, happen: (town, roll) => endRedis(town, roll, 'SIGKILL') },
   { name: 'Redis restarted (SIGTERM)', weight: 1, happen: (town, roll) => endRedis(town, roll, 'SIGTERM') },
+  { name: 'Redis flushed (FLUSHALL)', weight: 2, happen: async ({ redis }) => flush(redis?.port) },
   {
     name: 'Redis paused',
     weight: 1,
