@@ -6,6 +6,7 @@ import { sleep, type Timer } from './domain/clock.ts';
 import { GatewayFault } from './domain/fault.ts';
 import type { HoldOutcome, LineState, Purchase, PurchaseClaim } from './domain/hold.ts';
 import { isRefusal, type Refusal, refuse } from './domain/refusal.ts';
+import { exposureNow } from './exchange/exposure.ts';
 import { Finisher } from './exchange/finisher.ts';
 import { forwardAgain, forwardFirst, type LocatedVisit, relayFree, upstreamPath } from './exchange/forwarding.ts';
 import { ownPage } from './exchange/own-pages.ts';
@@ -33,7 +34,8 @@ const FRESH_CHALLENGE_WITHIN_MS = [200, 1_000, 5_000];
 export class Exchange {
   readonly #parts: Parts;
   readonly #meter: RefusalMeter;
-  readonly #finisher: Finisher;
+  /** Writes outcomes, also those that are found later. */
+  readonly finisher: Finisher;
   readonly #ids: ExchangeIds;
   readonly #tunnels: Tunnels;
   readonly #summaries: Timer;
@@ -42,7 +44,7 @@ export class Exchange {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#meter = new RefusalMeter(parts.clock, parts.limits.refusals);
-    this.#finisher = new Finisher(parts);
+    this.finisher = new Finisher(parts);
     this.#ids = new ExchangeIds(parts.ledger.log, parts.random);
     this.#tunnels = new Tunnels(parts);
     this.#summaries = parts.timers.every(SUMMARIES_EVERY_MS, () => void this.#sealSummaries('over'));
@@ -70,12 +72,12 @@ export class Exchange {
 
   /** Requests under way, and outcomes that still have to be written. */
   underWay(): number {
-    return this.#active + this.#finisher.pending;
+    return this.#active + this.finisher.pending;
   }
 
-  /** Is an outcome of this hold known, but not yet written? */
+  /** Does its purchase run, or wait for its outcome to be written? */
   unwritten(hold: string): boolean {
-    return this.#finisher.waitsFor(hold);
+    return this.finisher.holds(hold);
   }
 
   /** Ends the tunnels and seals what is left to seal. */
@@ -83,7 +85,7 @@ export class Exchange {
     this.#summaries.close();
     await this.#tunnels.close();
     await this.#sealSummaries('all');
-    await this.#finisher.close();
+    await this.finisher.close();
   }
 
   /** Who asks, for what, and may it at all? Everything here is judged before anything goes upstream. */
@@ -180,7 +182,7 @@ export class Exchange {
     if (end === 'gone') return true;
     const purchase = end === 'kept' ? await budget.lookUp(claimOf(visit, fingerprintOf(visit))) : probe;
     if (!purchase) return false;
-    if (purchase.sameRequest) await answerRepeat(this.#parts, this.#finisher, visit, purchase);
+    if (purchase.sameRequest) await answerRepeat(this.#parts, this.finisher, visit, purchase);
     else await this.#no(visit, MISMATCH);
     return true;
   }
@@ -212,20 +214,20 @@ export class Exchange {
 
   #repeat(visit: LocatedVisit, order: Order, purchase: Purchase): Promise<void> {
     if (!purchase.sameRequest) return this.#no(visit, MISMATCH, order.judged);
-    return answerRepeat(this.#parts, this.#finisher, visit, purchase);
+    return answerRepeat(this.#parts, this.finisher, visit, purchase);
   }
 
   /** held → exposed → intended → proof → outcome. Up to `intended` every way out releases the hold. */
   async #pay(visit: LocatedVisit, held: Order, lines: readonly LineState[]): Promise<void> {
     const checks = [...(held.judged.checks ?? []), ...lineChecks(lines, held, null)];
     const order = { ...held, judged: { ...held.judged, checks } };
-    const payment: Payment = { visit, order, lines, intended: '', proofHash: null };
+    const payment: Payment = { visit, order, lines, intended: '', exposure: exposureNow(this.#parts), proofHash: null };
     const refused = await exposeOrder(this.#parts, payment).catch((fault) => this.#told(fault));
     if (refused) return this.#no(visit, refused, order.judged);
     const intended = await sealIntended(this.#parts, payment).catch((fault) => this.#told(fault));
     if (isRefusal(intended)) return this.#no(visit, intended, order.judged);
     if (intended === 'left') return;
-    await payAndAnswer(this.#parts, this.#finisher, payment);
+    await payAndAnswer(this.#parts, this.finisher, payment);
   }
 
   /** A fault before `intended` is a refusal, once it was reported. */
@@ -249,7 +251,7 @@ export class Exchange {
   }
 
   async #sealSummaries(which: 'over' | 'all'): Promise<void> {
-    for (const entry of this.#meter.takeSummaries(which)) await this.#finisher.finish({ entry, apply: async () => {} });
+    for (const entry of this.#meter.takeSummaries(which)) await this.finisher.finish({ entry, apply: async () => {} });
   }
 
   #report(visit: Visit): void {
@@ -292,5 +294,5 @@ const UNKNOWN_SERVICE = refuse(
 const REUSED = refuse(
   'challenge_reused',
   'The service hands out a challenge that another purchase already answers, also when asked for fresh ones. ' +
-    'Nothing was paid.',
+    'Nothing was paid; ask again later.',
 );

@@ -7,7 +7,10 @@ import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts
 import type { Parts, Watch } from './exchange/parts.ts';
 import { Exchange } from './exchange.ts';
 import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
+import { openEvidence } from './gateway/evidence.ts';
+import { type Found, lookForEvidence } from './gateway/finding.ts';
 import { openIdentifier } from './gateway/identity.ts';
+import { lookerAt } from './gateway/looking.ts';
 import { explainer, knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
 import { openServices } from './gateway/services.ts';
 import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
@@ -34,6 +37,8 @@ export interface Gateway {
   listen(): Promise<{ readonly agents: string; readonly operators: string; readonly probes?: string }>;
   /** Looks at the policies now. */
   reload(): Promise<void>;
+  /** Resolves with the reason when the state is lost: nothing can be decided any more, it has to be started anew. */
+  readonly lost: Promise<string>;
   /** Drains within `limits.drain`, then closes everything. Can be called twice. */
   close(): Promise<void>;
 }
@@ -73,15 +78,19 @@ async function assemble(
   told: { sealed: Sealed },
 ): Promise<Gateway> {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true };
+  const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null };
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
-  const metrics = createMetrics(metricsOptions(operated));
+  const metrics = createMetrics(metricsOptions(operated, CLOCK));
   const rails = new Map(config.wallets.map((wallet) => [wallet.id, wallet.rail]));
   told.sealed = watchReceipts(log, metrics, (wallet) => rails.get(wallet) ?? 'unknown');
   const parts = await exchangeParts(config, log, operated, store.key, createWatch(log, metrics, tracer));
   const exchange = new Exchange(parts);
   const tls = config.listen.tls ? { cert: config.listen.tls.cert, key: config.listen.tls.key.reveal() } : null;
+  const found = lookForEvidence(config, parts, {
+    ...{ finisher: exchange.finisher, log, metrics },
+    ready: () => status.recovered && !status.draining,
+  });
   const handle: typeof exchange.handle = (...request) => exchange.handle(...request);
   const inbound = createInbound({ ...config.listen.agents, tls, handle });
   const shown = await operatorsOptions({
@@ -92,19 +101,30 @@ async function assemble(
     log,
     wallets: parts.wallets,
     unwritten: (hold) => exchange.unwritten(hold),
+    ...found.shown,
   });
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
   const probes = place ? createProbes({ ...shown, listen: place }) : null;
-  const settling = keepSettled(parts, authority, status, log);
+  const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
-  store.onLost((reason) => stopItself(log, reason));
+  const loss = watchState(store);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
-    await drained(() => exchange.underWay() + inbound.connections(), config.limits.drainMs);
-    await takeApart({ inbound, exchange, operators, probes, settling, authority, parts, store });
+    await drained(() => inbound.connections() + leftToDo(exchange, loss.happened()), config.limits.drainMs);
+    await takeApart({
+      inbound,
+      exchange,
+      operators,
+      probes,
+      settling,
+      authority,
+      parts,
+      store,
+      found,
+    });
     metrics.close();
     log.flush();
   };
@@ -116,6 +136,7 @@ async function assemble(
       agents: await listening('agents', config, inbound),
     }),
     reload: () => authority.reload(),
+    lost: loss.told,
     close: () => {
       closing ??= takeDown();
       return closing;
@@ -155,7 +176,7 @@ async function exchangeParts(
     acceptPayment: [...answers].join(', '),
     budget,
     ledger,
-    ready: () => status.recovered && authority.agreed(),
+    ready: () => status.recovered && authority.agreed() && budget.generation() !== null,
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
     watch,
@@ -176,7 +197,17 @@ export async function openOffline(config: Config): Promise<OfflineState> {
     budget: store.budget,
     source: 'the state; no gateway runs',
   });
-  return { ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] };
+  const services = openServices(config.services, config.limits.challengeBytes);
+  const evidences = openEvidence(config, services, CLOCK);
+  return {
+    ...{ ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] },
+    evidence: lookerAt({ ledger: store.ledger, evidences }),
+    close: async () => {
+      await evidences.close();
+      await Promise.all([...services.values()].map((service) => service.pool.destroy()));
+      await store.close();
+    },
+  };
 }
 
 function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
@@ -184,6 +215,22 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
   if (!set || hasErrors(problems)) throw new StartFailed(problems.map(showProblem).join('\n'));
   return { set, warnings: problems.map(showProblem) };
 }
+
+/** Without its state a gateway can decide nothing. */
+function watchState(store: OpenStore): { readonly told: Promise<string>; happened(): boolean } {
+  let happened = false;
+  const told = new Promise<string>((resolve) => {
+    store.onLost((reason) => {
+      happened = true;
+      resolve(reason);
+    });
+  });
+  return { told, happened: () => happened };
+}
+
+/** An outcome that cannot be written any more is not waited for: after the next start it is uncertain. */
+const leftToDo = (exchange: Exchange, isLost: boolean): number =>
+  exchange.underWay() - (isLost ? exchange.finisher.pending : 0);
 
 /** Waits for what is under way, at most so long; what is not done by then is finished by recovery. */
 async function drained(left: () => number, withinMs: number): Promise<void> {
@@ -200,6 +247,7 @@ interface Running {
   readonly authority: Authority;
   readonly parts: Parts;
   readonly store: OpenStore;
+  readonly found: Found;
 }
 
 async function takeApart({
@@ -211,20 +259,16 @@ async function takeApart({
   authority,
   parts,
   store,
+  found,
 }: Running): Promise<void> {
   settling.stop();
   authority.close();
   await inbound.close();
+  // Before the exchange, which writes what was found.
+  await found.stop();
   await exchange.close();
   await Promise.all([operators.close(), probes?.close()]);
+  await found.close();
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
-}
-
-/** Without its state a gateway can decide nothing: it ends, and its supervisor starts it again. */
-function stopItself(log: Log, reason: string): void {
-  log.event('error', 'the state is lost; stopping', { problems: [reason] });
-  log.flush();
-  process.exitCode = 1;
-  process.kill(process.pid, 'SIGTERM');
 }

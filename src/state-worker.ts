@@ -1,8 +1,12 @@
 // The state thread: one database in the state folder, with every room's operations on it. Started by the gateway.
 import { parentPort, workerData } from 'node:worker_threads';
 import { embeddedOperations } from './budget/embedded-operations.ts';
+import { notesOperations } from './budget/notes.ts';
+import { IDENTITY_STAYS_MS, KEY_STAYS_MS } from './budget/store.ts';
+import { accountOperations } from './ledger/account-operations.ts';
+import { cutBack } from './ledger/cut-back.ts';
 import { type LedgerSettings, ledgerOperations } from './ledger/ledger-operations.ts';
-import { cutBack, headOf } from './ledger/tables.ts';
+import { headOf } from './ledger/tables.ts';
 import { type StateSettings, serveState } from './state/serve.ts';
 
 /** What the gateway hands to the thread. */
@@ -11,6 +15,7 @@ export interface StateWorkerData extends StateSettings, LedgerSettings {
   readonly embedded: { readonly repeatWindowMs: number } | null;
 }
 
+const ACCOUNT_STANDS = { afterEndMs: KEY_STAYS_MS, afterProofMs: IDENTITY_STAYS_MS };
 const CLOCK = { now: () => Date.now(), monotonic: () => performance.now() };
 
 if (parentPort) {
@@ -18,7 +23,9 @@ if (parentPort) {
   serveState(parentPort, data, {
     operations: (db) => ({
       ...ledgerOperations(db, data, Date.now),
-      ...(data.embedded ? embeddedOperations(db, { ...data.embedded, clock: CLOCK }) : {}),
+      ...(data.embedded
+        ? embeddedOperations(db, { ...data.embedded, clock: CLOCK })
+        : { ...notesOperations(db), ...accountOperations(db, ACCOUNT_STANDS, Date.now) }),
     }),
     mark: (db) => headOf(db).seq,
     cutBack,

@@ -1,4 +1,6 @@
--- A gateway is alive; and the time to clear up. KEYS: clock, heartbeat. No further arguments.
+-- A gateway is alive; and the time to clear up. KEYS: clock, heartbeat. Then: the newest receipt that is sealed.
+local sealed = whole(ASKED[1], 'argument')
+
 local now, high = clock()
 sweep(now, SWEEP_BEAT)
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now), 'LIMIT', 0, SWEEP_BEAT)) do
@@ -9,6 +11,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now)
   end
   redis.call('ZREM', T .. 'forget', id)
 end
+redis.call('ZREMRANGEBYSCORE', T .. 'lines', '-inf', text(now))
 redis.call('SET', KEYS[2], text(now), 'PX', text(KEY_STAYS + HEARD))
+redis.call('HSET', C .. 'members', 'seq:' .. LOG, text(sealed))
 tick(now, high)
-return 'heard'
+return { 'heard', text(now) }

@@ -12,11 +12,22 @@ import type {
   PurchaseClaim,
   Stop,
 } from '../domain/hold.ts';
+import type { ClaimHashes } from './claims.ts';
 
 /**
  * The budget store. Every method may throw GatewayFault('store_unavailable'); it then answers within its time bound.
  */
 export interface Budget {
+  /**
+   * The generation of the store in which this gateway counts now, or null while it may not: the store has forgotten
+   * something and is being rebuilt. A proof may be made only while the generation is the one its hold was exposed in.
+   * Always the same where one gateway has the store to itself.
+   */
+  generation(): number | null;
+
+  /** A claim as receipts name it: whole keyed hashes, from which the store's claims can be made again. */
+  hashes(claim: PurchaseClaim): ClaimHashes;
+
   /**
    * Sets the money aside on all lines and claims the purchase, the challenge id and the rail identity: all or nothing.
    * Order of judgement: own id (idempotent) → purchase claim → stops → unsettled → challenge id → rail identity →

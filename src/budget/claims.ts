@@ -17,8 +17,19 @@ export interface ClaimNames {
   readonly pair: string;
 }
 
+/** A purchase's claims as receipts name them: whole HMAC-SHA256 in hex, and the store's names are their beginnings. */
+export interface ClaimHashes {
+  readonly key: string | null;
+  readonly repeat: string;
+}
+
 /** Long enough that nobody finds two that are equal, short because the store keeps several for each hold. */
-const NAME_LENGTH = 24;
+const NAME_BYTES = 18;
+
+/** The store's name for a claim whose whole hash is in a receipt. */
+export function nameOfHash(hash: string): string {
+  return Buffer.from(hash, 'hex').subarray(0, NAME_BYTES).toString('base64url');
+}
 
 /** Makes the names under one key (HMAC-SHA256). All gateways of one store must use the same key. */
 export class ClaimHasher {
@@ -32,24 +43,34 @@ export class ClaimHasher {
 
   /** The two names a repeat is found by. */
   purchase(claim: PurchaseClaim): Pick<ClaimNames, 'key' | 'repeat'> {
+    const { key, repeat } = this.hashes(claim);
+    return { key: key === null ? null : nameOfHash(key), repeat: nameOfHash(repeat) };
+  }
+
+  /** The claim as receipts name it. */
+  hashes(claim: Pick<PurchaseClaim, 'subject' | 'key' | 'fingerprint'>): ClaimHashes {
     return {
-      key: claim.key === null ? null : this.#name('key', claim.subject, claim.key),
-      repeat: this.#name('repeat', claim.subject, claim.fingerprint),
+      key: claim.key === null ? null : this.#hash('key', claim.subject, claim.key),
+      repeat: this.#hash('repeat', claim.subject, claim.fingerprint),
     };
   }
 
   /** All names of a hold. */
   hold(claim: PurchaseClaim, service: string, challengeId: string, railIdentity: string): ClaimNames {
+    return { ...this.purchase(claim), ...this.others(claim.subject, service, challengeId, railIdentity) };
+  }
+
+  /** The names of a hold that are not its claim's. */
+  others(subject: string, service: string, challengeId: string, railIdentity: string) {
     return {
-      ...this.purchase(claim),
-      challenge: this.#name('challenge', service, challengeId),
-      identity: this.#name('identity', railIdentity),
-      pair: this.#name('pair', claim.subject, service),
+      challenge: nameOfHash(this.#hash('challenge', service, challengeId)),
+      identity: nameOfHash(this.#hash('identity', railIdentity)),
+      pair: nameOfHash(this.#hash('pair', subject, service)),
     };
   }
 
-  #name(...parts: readonly string[]): string {
+  #hash(...parts: readonly string[]): string {
     // JSON keeps the parts apart, and escapes lone surrogates instead of replacing them all by the same character.
-    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('base64url').slice(0, NAME_LENGTH);
+    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('hex');
   }
 }

@@ -1,5 +1,5 @@
 -- The request of a hold that was exposed has ended. KEYS: clock, hold. Then: id, ending, whole.
-local id, ending, is_whole = ARGV[4], ARGV[5], ARGV[6]
+local id, ending, is_whole = ASKED[1], ASKED[2], ASKED[3]
 
 local now, high = clock()
 local hold = hold_of(id)

@@ -1,9 +1,20 @@
 -- What every step begins with: strict reading, the store's clock, holds and counters. Nothing here writes. A script
 -- does not roll back, so each step reads and checks all it needs before its first write. Constants stand before it.
-local T, GATEWAY, WINDOW = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+-- Keys of control stand under C; what a rebuild makes anew, so all that is counted and claimed, under T.
+local C, GATEWAY, WINDOW = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local GEN, LOG, LIFE, MARK, KNOWN = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local ASKED = { unpack(ARGV, 9) }
+local T = C .. GEN .. ':'
 local MAX = 9007199254740991
+-- The time of this step, and the mark of this gateway that the store has; both once they are known.
+local NOW, KEPT
 
-local function poisoned(where) error('POISONED ' .. where, 0) end
+local function poisoned(where)
+  if where == 'argument' then error('ARGUMENT the step was asked with a number that is none', 0) end
+  error('POISONED ' .. where, 0)
+end
+
+local function lost(what) error('LOST ' .. what, 0) end
 
 -- A whole number from 0 to 2^53-1 in its one decimal form; tonumber alone takes nan, 0x10, 1e3 and blanks.
 local function whole(text, where)
@@ -21,18 +32,20 @@ local function text(number) return string.format('%.0f', number) end
 local function clock()
   local time = redis.call('TIME')
   local raw = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-  local kept = redis.call('GET', T .. 'clock')
+  local kept = redis.call('GET', C .. 'clock')
   local high = kept and whole(kept, 'clock') or 0
   local now = math.max(raw, high)
   if not (math.abs(raw - GATEWAY) <= SKEW and math.abs(now - GATEWAY) <= SKEW) then
     error('SKEW the clocks of the budget store and of this gateway are more than 60 s apart', 0)
   end
+  NOW = now
   return now, high
 end
 
--- The first write of a step; SET is refused out of memory, and then nothing was written.
+-- The first write of a step; it is refused out of memory, and then nothing was written.
 local function tick(now, high)
-  if now > high then redis.call('SET', T .. 'clock', text(now)) end
+  if now > high then redis.call('SET', C .. 'clock', text(now)) end
+  if KEPT and MARK > KEPT then redis.call('HSET', C .. 'members', 'mark:' .. LOG, text(MARK)) end
 end
 
 local TIMES = { 'until', 'heldAt', 'lease', 'exposedAt', 'runsUntil', 'closedAt', 'endedAt' }
@@ -58,7 +71,7 @@ local function lapsed(hold, now) return hold.state == 'held' and hold.lease <= n
 
 -- Is a gateway's run alive, and when was it last heard of?
 local function heard(run, now)
-  local at = redis.call('GET', T .. 'b:' .. run)
+  local at = redis.call('GET', C .. 'b:' .. run)
   if not at then return false, 0 end
   at = whole(at, 'b:' .. run)
   return now - at < HEARD, at
@@ -78,17 +91,26 @@ local function purchase_of(hold, name, now)
   }
 end
 
+-- Nothing is counted under a key; but if it was made and has not expired since, that is a loss and not a zero.
+local function check_absent(key)
+  local expires = redis.call('ZSCORE', T .. 'lines', key)
+  if expires and tonumber(expires) > NOW and redis.call('EXISTS', key) == 0 then lost(key) end
+end
+
 -- One window's counters of a line, or nil when it has none; half of them is not a state we write.
 local function counters(key, start)
   local found = redis.call('HMGET', key, start .. ':s', start .. ':h', start .. ':n')
-  if not found[1] and not found[2] and not found[3] then return nil end
+  if not found[1] and not found[2] and not found[3] then
+    check_absent(key)
+    return nil
+  end
   return { s = whole(found[1], key), h = whole(found[2], key), n = whole(found[3], key) }
 end
 
 -- The stop that forbids a payment, the widest first.
 local function stop_of(agent, service, wallet)
   local names = { 'all:*', 'agent:' .. agent, 'service:' .. service, 'wallet:' .. wallet }
-  local found = redis.call('HMGET', T .. 'stop', unpack(names))
+  local found = redis.call('HMGET', C .. 'stop', unpack(names))
   for i = 1, 4 do
     if found[i] then return { 'stopped', names[i], found[i] } end
   end

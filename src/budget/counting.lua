@@ -4,6 +4,7 @@
 -- One rolling line: its current part, the sums of all parts that count, and the fields of those that do not.
 local function rolling(line, now)
   local parts, flat = {}, redis.call('HGETALL', line.key)
+  if #flat == 0 then check_absent(line.key) end
   for i = 1, #flat, 2 do
     local start, what = string.match(flat[i], '^(%d+):([shn])$')
     if not start then poisoned(line.key) end
@@ -40,9 +41,9 @@ end
 -- The line whose arguments begin at `at`, as it is now; nil when its calendar window does not hold `now`.
 local function read_line(key, at, now)
   local line = {
-    key = key, index = ARGV[at], scope = ARGV[at + 1], start = ARGV[at + 2], finish = ARGV[at + 3],
-    part = tonumber(ARGV[at + 4]), length = tonumber(ARGV[at + 5]), limit = whole(ARGV[at + 6], 'argument'),
-    payments = ARGV[at + 7] ~= '' and whole(ARGV[at + 7], 'argument') or nil,
+    key = key, index = ASKED[at], scope = ASKED[at + 1], start = ASKED[at + 2], finish = ASKED[at + 3],
+    part = tonumber(ASKED[at + 4]), length = tonumber(ASKED[at + 5]), limit = whole(ASKED[at + 6], 'argument'),
+    payments = ASKED[at + 7] ~= '' and whole(ASKED[at + 7], 'argument') or nil,
   }
   if line.part > 0 then return rolling(line, now) end
   return calendar(line, now)
@@ -68,4 +69,16 @@ end
 local function with_states(answer, lines)
   for _, line in ipairs(lines) do append_state(answer, line) end
   return answer
+end
+
+-- When a line's counters are no longer needed: nothing of a rolling line counts by then, and no outcome comes so late.
+local function expiry_of(line)
+  if line.part > 0 then return NOW + line.length + line.part + IDENTITY_STAYS end
+  return line.finish ~= '' and tonumber(line.finish) + COUNTER_STAYS or nil
+end
+
+-- The line is on record: from now on it does not count as nothing when it is gone.
+local function keep_line(key, expires)
+  if expires then redis.call('PEXPIREAT', key, text(expires)) end
+  redis.call('ZADD', T .. 'lines', text(expires or MAX), key)
 end

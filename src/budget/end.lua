@@ -1,6 +1,6 @@
 -- Ends an open hold; nothing happens to one that has ended. KEYS: clock, hold. Then: id, how. A release leaves a mark
 -- for an unknown hold, so that a hold's step which arrives after it makes nothing.
-local id, as = ARGV[4], ARGV[5]
+local id, as = ASKED[1], ASKED[2]
 
 local now, high = clock()
 local hold = hold_of(id)

@@ -13,8 +13,8 @@ local function plan(hold)
       moves[#moves + 1] = { key = key, start = start, now = now }
     end
   end
-  redis.call('ZSCORE', T .. 'lease', hold.id)
-  redis.call('ZSCORE', T .. 'open', hold.id)
+  if hold.state == 'held' and not redis.call('ZSCORE', T .. 'lease', hold.id) then lost('lease') end
+  if hold.open and not redis.call('ZSCORE', T .. 'open', hold.id) then lost('open') end
   redis.call('ZSCORE', T .. 'forget', hold.id)
   local unsettled = redis.call('GET', T .. 'u:' .. hold.pair)
   unsettled = unsettled and whole(unsettled, 'u:' .. hold.pair) or 0
@@ -110,17 +110,13 @@ local function finish(hold, planned, as, now)
   end
 end
 
--- Releases holds whose lease is over, longest first. One that cannot be read is put off, so that it blocks nobody else.
+-- Releases holds whose lease is over, longest first. Each is whole by itself: one that is lost or cannot be read ends
+-- the step after those before it are done.
 local function sweep(now, most)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'lease', '-inf', text(now), 'LIMIT', 0, most)) do
-    local readable, hold, planned = pcall(function()
-      local found = hold_of(id)
-      return found, found and plan(found)
-    end)
-    if not readable then
-      redis.call('ZADD', T .. 'lease', text(now + SKEW), id)
-    elseif hold and hold.state == 'held' then
-      finish(hold, planned, 'released', now)
+    local hold = hold_of(id) or lost('h:' .. id)
+    if hold.state == 'held' then
+      finish(hold, plan(hold), 'released', now)
     else
       redis.call('ZREM', T .. 'lease', id)
     end

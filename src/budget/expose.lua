@@ -1,9 +1,12 @@
 -- held → exposed, unless the hold lapsed or a stop forbids it: then it is released. KEYS: clock, hold. Then: id, run for.
-local id, run_for = ARGV[4], whole(ARGV[5], 'argument')
+local id, run_for = ASKED[1], whole(ASKED[2], 'argument')
 
 local now, high = clock()
 local hold = hold_of(id)
-if hold and hold.state == 'exposed' then return { 'exposed' } end
+if hold and hold.state == 'exposed' then
+  tick(now, high)
+  return { 'exposed' }
+end
 if not hold or hold.state ~= 'held' then return { 'lapsed' } end
 local planned = plan(hold)
 local stop = stop_of(hold.agent, hold.service, hold.wallet)

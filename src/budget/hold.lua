@@ -1,11 +1,11 @@
 -- Sets money aside on all lines and claims the purchase: all or nothing (HoldStep). KEYS: clock, hold, challenge claim,
 -- identity claim, unsettled count, key claim (the clock again without a key), then one per line.
-local id, micros = ARGV[4], whole(ARGV[6], 'argument')
-local agent, service, wallet = ARGV[7], ARGV[8], ARGV[9]
-local most_unsettled, lease = whole(ARGV[11], 'argument'), whole(ARGV[12], 'argument')
-local says_retry, keyed, name = ARGV[14] == '1', ARGV[15] ~= '', ARGV[16]
+local id, micros = ASKED[1], whole(ASKED[3], 'argument')
+local agent, service, wallet = ASKED[4], ASKED[5], ASKED[6]
+local most_unsettled, lease = whole(ASKED[8], 'argument'), whole(ASKED[9], 'argument')
+local says_retry, keyed, name = ASKED[11] == '1', ASKED[12] ~= '', ASKED[13]
 local HOLD, CHALLENGE, IDENTITY, UNSETTLED, KEY = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local SKIP, FIRST = 6, 21
+local SKIP, FIRST = 6, 18
 
 local function release_lapsed(claim, now)
   local holder = redis.call('GET', claim)
@@ -14,8 +14,9 @@ local function release_lapsed(claim, now)
 end
 
 -- The same step again: what it answered first, so less what the hold itself counts.
-local function held_before(own, now)
+local function held_before(own, now, high)
   if own.state ~= 'held' or lapsed(own, now) then error('ENDED this hold has already gone on or ended', 0) end
+  if not redis.call('ZSCORE', T .. 'open', id) then lost('open') end
   local lines = read_lines(SKIP, FIRST, now)
   if not lines then return { 'again', text(now) } end
   for i, line in ipairs(lines) do
@@ -24,6 +25,7 @@ local function held_before(own, now)
       line.sum.h, line.sum.n = line.sum.h - own.micros, line.sum.n - 1
     end
   end
+  tick(now, high)
   return with_states({ 'held' }, lines)
 end
 
@@ -46,6 +48,7 @@ end
 local function check_types(lines)
   redis.call('ZCARD', T .. 'lease')
   redis.call('ZCARD', T .. 'open')
+  redis.call('ZCARD', T .. 'lines')
   redis.call('ZCARD', repeats(name, 'held'))
   for _, line in ipairs(lines) do redis.call('SCARD', line.index) end
 end
@@ -56,20 +59,16 @@ local function count(line)
   redis.call('HSET', line.key, at .. ':s', text(line.now.s), at .. ':h', text(line.now.h + micros),
     at .. ':n', text(line.now.n + 1))
   if #line.old > 0 then redis.call('HDEL', line.key, unpack(line.old)) end
-  if line.part > 0 then
-    redis.call('PEXPIRE', line.key, text(line.length + line.part + IDENTITY_STAYS))
-  elseif fresh and line.finish ~= '' then
-    redis.call('PEXPIREAT', line.key, text(tonumber(line.finish) + COUNTER_STAYS))
-  end
+  if fresh or line.part > 0 then keep_line(line.key, expiry_of(line)) end
   if fresh then redis.call('SADD', line.index, line.scope) end
 end
 
 local function place(lines, now)
   local until_lapse = text(now + lease)
   local record = {
-    'state', 'held', 'micros', text(micros), 'exchange', ARGV[5], 'agent', agent, 'service', service, 'wallet', wallet,
-    'until', ARGV[10], 'run', ARGV[13], 'key', ARGV[15], 'repeatName', name, 'challenge', ARGV[17],
-    'identity', ARGV[18], 'pair', ARGV[19], 'lines', ARGV[20], 'heldAt', text(now), 'lease', until_lapse,
+    'state', 'held', 'micros', text(micros), 'exchange', ASKED[2], 'agent', agent, 'service', service, 'wallet', wallet,
+    'until', ASKED[7], 'run', ASKED[10], 'key', ASKED[12], 'repeatName', name, 'challenge', ASKED[14],
+    'identity', ASKED[15], 'pair', ASKED[16], 'lines', ASKED[17], 'heldAt', text(now), 'lease', until_lapse,
     'n', text(#lines),
   }
   for i, line in ipairs(lines) do
@@ -91,7 +90,7 @@ release_lapsed(IDENTITY, now)
 if keyed then release_lapsed(KEY, now) end
 
 local own = hold_of(id)
-if own then return held_before(own, now) end
+if own then return held_before(own, now, high) end
 local earlier_one = earlier_purchase(now)
 if earlier_one then return purchase_of(earlier_one, name, now) end
 local stop = stop_of(agent, service, wallet)

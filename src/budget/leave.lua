@@ -1,6 +1,6 @@
 -- The agent of a hold has gone. KEYS: clock, hold. Then: id.
 local now, high = clock()
-local hold = hold_of(ARGV[4])
+local hold = hold_of(ASKED[1])
 if not hold or hold.closedAt > 0 or hold.state == 'voided' then return 'nothing' end
 plan(hold)
 redis.call('HSET', KEYS[2], 'left', '1')

@@ -4,4 +4,4 @@ local holder = redis.call('GET', KEYS[2])
 if not holder then return { 'free' } end
 local hold = hold_of(holder) or poisoned(KEYS[2])
 if lapsed(hold, now) then return { 'free' } end
-return purchase_of(hold, ARGV[4], now)
+return purchase_of(hold, ASKED[1], now)

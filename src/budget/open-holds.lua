@@ -1,9 +1,9 @@
 -- Holds by their ids, as operators see them; those that are not open any more are left out. KEYS: clock. Then: ids.
 local now = clock()
 local answer = {}
-for i = 4, #ARGV do
-  local hold = hold_of(ARGV[i])
-  if hold and hold.open then
+for i = 1, #ASKED do
+  local hold = hold_of(ASKED[i]) or lost('h:' .. ASKED[i])
+  if hold.open then
     local state = hold.state
     if state == 'exposed' and not running(hold, now) then state = 'uncertain' end
     local starts = {}

@@ -10,6 +10,15 @@ export interface ScopesPage {
   readonly scopes: readonly (Counted & { readonly scope: string })[];
 }
 
+/** Which of its answers a step gave; empty for what is none. */
+export function kindOf(answer: unknown): string {
+  const kind: unknown = Array.isArray(answer) ? answer[0] : answer;
+  return typeof kind === 'string' ? kind : '';
+}
+
+/** Reads an answer that is a list of texts. */
+export const readTexts = (answer: unknown): string[] => texts(answer);
+
 /** Reads the hold's step. */
 export function readHold(answer: unknown): HoldAnswer {
   const [kind, ...rest] = texts(answer);

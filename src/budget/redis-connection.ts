@@ -10,23 +10,28 @@ const STEP_MS = 200;
 const PROBE_MS = 25;
 const AGAIN_MS = 500;
 const OPEN_MS = 5_000;
+/** Keys looked at by one call that removes old ones. */
+const DROP_PAGE = 500;
 /** How long WAIT waits for replicas; within {@link STEP_MS}. */
 const REPLICAS_MS = 100;
 
-/** The commands that the store sends beside its scripts. */
+/** The plain commands that a store sends beside its scripts. */
 export interface RedisCommands {
   zrange(key: string, start: string, stop: string): Promise<string[]>;
   hdel(key: string, field: string): Promise<number>;
   hgetall(key: string): Promise<Record<string, string>>;
 }
 
-/** What the store needs of a connection; a simulation has its own. */
-export type RedisLink = Pick<RedisConnection, 'open' | 'run' | 'runReplicated' | 'end'> & {
+/** What a store needs of a connection; a simulation has its own. */
+export type RedisLink = Pick<RedisConnection, 'open' | 'run' | 'runReplicated' | 'dropKeys' | 'end'> & {
   command<T>(send: (redis: RedisCommands) => Promise<T>): Promise<T>;
 };
 
+/** Makes a connection on which these scripts are run; its probe key lies where the steps' keys do. */
+export type LinkMaker = (scripts: readonly Script[], probeKey: string) => RedisLink;
+
 /** A connection that is made and kept. */
-export class RedisConnection {
+export class RedisConnection implements RedisLink {
   readonly #redis: RedisClient;
   readonly #probeKey: string;
   readonly #scripts: readonly Script[];
@@ -70,7 +75,7 @@ export class RedisConnection {
 
   /** Runs one step. Throws {@link NotDone} when it certainly did not happen, another error when that is unknown. */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.command(async (redis) => {
+    return this.#send(async (redis) => {
       try {
         return await redis.evalsha(script.sha, keys.length, ...keys, ...args);
       } catch (error) {
@@ -82,7 +87,7 @@ export class RedisConnection {
 
   /** As {@link run}, and answers also how many replicas have what the step wrote. */
   async runReplicated(script: Script, keys: readonly string[], args: readonly string[], replicas: number) {
-    return this.command(async (redis) => {
+    return this.#send(async (redis) => {
       const send = (pipeline: ChainableCommander) => pipeline.wait(replicas, REPLICAS_MS).exec();
       let replies = await send(redis.pipeline().evalsha(script.sha, keys.length, ...keys, ...args));
       if (isUnknownScript(replies?.[0]?.[0])) {
@@ -95,8 +100,25 @@ export class RedisConnection {
     });
   }
 
-  /** Any command, within the time bound and under the same rules. */
-  async command<T>(send: (redis: RedisClient) => Promise<T>): Promise<T> {
+  /** A plain command, within the time bound and under the same rules. */
+  command<T>(send: (redis: RedisCommands) => Promise<T>): Promise<T> {
+    return this.#send(send);
+  }
+
+  /** Removes the keys that match a pattern and that `drop` names, a page at a time. */
+  async dropKeys(pattern: string, drop: (key: string) => boolean): Promise<void> {
+    for (const server of this.#servers()) {
+      let cursor = '0';
+      do {
+        const [next, keys] = await server.scan(cursor, 'MATCH', pattern, 'COUNT', DROP_PAGE);
+        const dropped = keys.filter(drop);
+        if (dropped.length > 0) await server.unlink(...dropped);
+        cursor = next;
+      } while (cursor !== '0' && !this.#ended);
+    }
+  }
+
+  async #send<T>(send: (redis: RedisClient) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw new NotDone(`Redis: ${this.#closed}`);
     // What is sent to a server that does not answer may still happen later: rather send nothing until it does.
     if (this.#silent) throw new NotDone('Redis: no answer in time; asking again');

@@ -8,6 +8,8 @@ import {
   KEY_STAYS_MS,
   MAX_SKEW_MS,
   RELEASED_STAYS_MS,
+  RESTORED_RUNS_MS,
+  SILENT_MS,
   SWEEP,
   WHOLE_STAYS_MS,
 } from './store.ts';
@@ -27,25 +29,38 @@ const CONSTANTS = {
   COUNTER_STAYS: COUNTER_STAYS_MS,
   RELEASED_STAYS: RELEASED_STAYS_MS,
   WHOLE_STAYS: WHOLE_STAYS_MS,
+  RESTORED_RUNS: RESTORED_RUNS_MS,
+  SILENT: SILENT_MS,
   SWEEP_HOLD: SWEEP.hold,
   SWEEP_BEAT: SWEEP.beat,
 };
 
 /** Every step of the Redis store. */
 export const SCRIPTS = {
-  hold: script('common', 'counting', 'ends', 'repeats', 'hold'),
-  expose: script('common', 'ends', 'expose'),
-  end: script('common', 'ends', 'end'),
-  close: script('common', 'ends', 'close'),
-  leave: script('common', 'ends', 'leave'),
-  lookUp: script('common', 'look-up'),
-  beat: script('common', 'ends', 'beat'),
-  lines: script('common', 'counting', 'lines'),
-  scopes: script('common', 'counting', 'scopes'),
-  openHolds: script('common', 'open-holds'),
+  hold: fenced('counting', 'ends', 'repeats', 'hold'),
+  expose: fenced('ends', 'expose'),
+  end: fenced('ends', 'end'),
+  close: fenced('ends', 'close'),
+  leave: fenced('ends', 'leave'),
+  lookUp: fenced('look-up'),
+  beat: fenced('ends', 'beat'),
+  lines: fenced('counting', 'lines'),
+  scopes: fenced('counting', 'scopes'),
+  openHolds: fenced('open-holds'),
+  say: fenced('say'),
   stop: script('common', 'stop'),
   agree: script('common', 'agree'),
+  join: script('common', 'server', 'generation', 'join'),
+  bringOrder: script('common', 'server', 'generation', 'bring-order'),
+  bringLines: script('common', 'server', 'generation', 'counting', 'bringing', 'bring-lines'),
+  bringHolds: script('common', 'server', 'generation', 'counting', 'ends', 'bringing', 'bring-holds'),
+  attest: script('common', 'server', 'generation', 'counting', 'bringing', 'attest'),
 } as const;
+
+/** A step on data: it does nothing unless the store has all that its gateway knows that it had. */
+function fenced(...files: readonly string[]): Script {
+  return script('common', 'server', 'fence', ...files);
+}
 
 function script(...files: readonly string[]): Script {
   const constants = Object.entries(CONSTANTS).map(([name, value]) => `local ${name} = ${value}`);

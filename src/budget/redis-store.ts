@@ -1,29 +1,39 @@
-// The steps of a budget as calls of Lua scripts: it lays out keys and arguments, and judges nothing.
+// The steps of a budget as calls of Lua scripts: it lays out keys and arguments, and judges nothing. Each step says in
+// which generation it is meant; what the store answers about that is noted before anybody learns of it.
 import type { Clock } from '../domain/clock.ts';
 import type { ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts';
 import { MAX_MICROS } from '../domain/money.ts';
+import { astrayOf, type Membership } from './membership.ts';
 import * as answers from './redis-answers.ts';
-import type { RedisPlace } from './redis-client.ts';
-import { RedisConnection, type RedisLink } from './redis-connection.ts';
-import { RedisKeys } from './redis-keys.ts';
+import type { LinkMaker, RedisLink } from './redis-connection.ts';
+import { GenerationKeys, keyStart, RedisKeys } from './redis-keys.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
-import type { Counted, HoldAnswer, HoldStep, LineStep, Store } from './store.ts';
+import { type Counted, type HoldAnswer, type HoldStep, type LineStep, NotDone, type Store } from './store.ts';
 
 /** How many scopes or holds one call looks at; a call must not keep others waiting. */
 const PAGE = 100;
 
+/** Answers of steps that left their mark. */
+const WROTE: ReadonlySet<string> = new Set(['held', 'exposed', 'ended', 'closed', 'left', 'heard', 'said']);
+
 type Scoped = Counted & { readonly scope: string };
 
-/** Where the store is, and what its steps are given. */
-export interface RedisStoreOptions extends RedisPlace {
+/** What a store is made with. */
+export interface RedisStoreOptions {
   readonly namespace: string;
   readonly replicas: number;
   readonly clock: Clock;
   readonly repeatWindowMs: number;
+  readonly membership: Membership;
+  /** The newest receipt of this log that is sealed, to be told with heartbeats. */
+  readonly sealed: () => number;
 }
 
-/** Makes a connection on which these scripts are run; its probe key lies where the steps' keys do. */
-export type LinkMaker = (scripts: readonly Script[], probeKey: string) => RedisLink;
+/** The generation a step is meant in, with its keys. */
+interface At {
+  readonly generation: number;
+  readonly keys: GenerationKeys;
+}
 
 /** A {@link Store} on one Redis. */
 export class RedisStore implements Store {
@@ -31,19 +41,15 @@ export class RedisStore implements Store {
   /** Exposures wait for replicas, and everything sent after them on their connection waits too: they have their own. */
   readonly #exposures: RedisLink;
   readonly #keys: RedisKeys;
-  readonly #clock: Clock;
-  readonly #replicas: number;
-  readonly #windowMs: number;
+  readonly #options: RedisStoreOptions;
+  #at: At = { generation: 0, keys: new GenerationKeys(new RedisKeys('none'), 0) };
 
-  /** Connects in the background. */
-  constructor(options: RedisStoreOptions, link: LinkMaker = (...made) => new RedisConnection(options, ...made)) {
+  /** `redis` is shared with the members' steps; `link` makes another one where exposures wait for replicas. */
+  constructor(options: RedisStoreOptions, redis: RedisLink, link: LinkMaker) {
     this.#keys = new RedisKeys(options.namespace);
-    const connect = (scripts: readonly Script[]) => link(scripts, this.#keys.clock);
-    this.#redis = connect(Object.values(SCRIPTS));
-    this.#exposures = options.replicas > 0 ? connect([SCRIPTS.expose]) : this.#redis;
-    this.#clock = options.clock;
-    this.#replicas = options.replicas;
-    this.#windowMs = options.repeatWindowMs;
+    this.#options = options;
+    this.#redis = redis;
+    this.#exposures = options.replicas > 0 ? link([SCRIPTS.expose], this.#keys.clock) : redis;
   }
 
   /** Resolves once steps may be taken; throws when Redis does not answer or could evict. */
@@ -58,66 +64,83 @@ export class RedisStore implements Store {
   }
 
   async hold(step: HoldStep): Promise<HoldAnswer> {
+    const at = this.#now();
     const { id, names } = step;
-    const claims = [this.#keys.claim('c', names.challenge), this.#keys.claim('p', names.identity)];
-    const key = names.key === null ? this.#keys.clock : this.#keys.claim('k', names.key);
-    const fixed = [this.#keys.hold(id), ...claims, this.#keys.claim('u', names.pair), key];
+    const claims = [at.keys.claim('c', names.challenge), at.keys.claim('p', names.identity)];
+    const key = names.key === null ? this.#keys.clock : at.keys.claim('k', names.key);
+    const fixed = [at.keys.hold(id), ...claims, at.keys.claim('u', names.pair), key];
     const places = JSON.stringify(step.lines.map(({ budget, scope }) => [budget, scope]));
     const args = [
       ...[id, step.exchange, `${step.micros}`, step.agent, step.service, step.wallet, `${step.redeemableUntil}`],
       ...[`${step.unsettledLimit}`, `${step.leaseMs}`, step.run, step.saysRetry ? '1' : '0'],
       ...[names.key ?? '', names.repeat, names.challenge, names.identity, names.pair, places],
-      ...step.lines.flatMap((line) => this.#lineArgs(line, line.scope)),
+      ...step.lines.flatMap((line) => lineArgs(at, line, line.scope)),
     ];
-    const lineKeys = step.lines.map((line) => this.#keys.line(line, line.scope));
-    return answers.readHold(await this.#run(SCRIPTS.hold, [...fixed, ...lineKeys], args));
+    const lineKeys = step.lines.map((line) => at.keys.line(line.budget, keyStart(line), line.scope));
+    return answers.readHold(await this.#write(at, SCRIPTS.hold, [...fixed, ...lineKeys], args));
   }
 
   async expose(step: { hold: string; runForMs: number }): Promise<ExposeOutcome> {
-    const [keys, args] = this.#framed([this.#keys.hold(step.hold)], [step.hold, `${step.runForMs}`]);
-    if (this.#replicas === 0) return answers.readExpose(await this.#redis.run(SCRIPTS.expose, keys, args));
-    const done = await this.#exposures.runReplicated(SCRIPTS.expose, keys, args, this.#replicas);
-    const outcome = answers.readExpose(done.answer);
-    if (outcome.kind === 'exposed' && done.replicas < this.#replicas) {
-      throw new Error(`${done.replicas} of ${this.#replicas} replicas have the exposure`);
+    const at = this.#now();
+    const [keys, args] = [[at.keys.hold(step.hold)], [step.hold, `${step.runForMs}`]];
+    const { replicas } = this.#options;
+    if (replicas === 0) return answers.readExpose(await this.#write(at, SCRIPTS.expose, keys, args));
+    let copies = 0;
+    const replicated = async (script: Script, framedKeys: string[], framedArgs: string[]) => {
+      const done = await this.#exposures.runReplicated(script, framedKeys, framedArgs, replicas);
+      copies = done.replicas;
+      return done.answer;
+    };
+    const outcome = answers.readExpose(await this.#write(at, SCRIPTS.expose, keys, args, replicated));
+    if (outcome.kind === 'exposed' && copies < replicas) {
+      throw new Error(`${copies} of ${replicas} replicas have the exposure`);
     }
     return outcome;
   }
 
   async end({ hold, as }: Parameters<Store['end']>[0]): Promise<void> {
-    await this.#run(SCRIPTS.end, [this.#keys.hold(hold)], [hold, as]);
+    const at = this.#now();
+    await this.#write(at, SCRIPTS.end, [at.keys.hold(hold)], [hold, as]);
   }
 
   async close({ hold, ending, whole }: Parameters<Store['close']>[0]): Promise<void> {
-    await this.#run(SCRIPTS.close, [this.#keys.hold(hold)], [hold, JSON.stringify(ending), whole ? '1' : '0']);
+    const at = this.#now();
+    const args = [hold, JSON.stringify(ending), whole ? '1' : '0'];
+    await this.#write(at, SCRIPTS.close, [at.keys.hold(hold)], args);
   }
 
   async leave({ hold }: { hold: string }): Promise<void> {
-    await this.#run(SCRIPTS.leave, [this.#keys.hold(hold)], [hold]);
+    const at = this.#now();
+    await this.#write(at, SCRIPTS.leave, [at.keys.hold(hold)], [hold]);
   }
 
   async lookUp(names: { key: string | null; repeat: string }): Promise<Purchase | undefined> {
     if (names.key === null) return undefined;
-    const found = await this.#run(SCRIPTS.lookUp, [this.#keys.claim('k', names.key)], [names.repeat]);
+    const at = this.#now();
+    const found = await this.#read(at, SCRIPTS.lookUp, [at.keys.claim('k', names.key)], [names.repeat]);
     return answers.readPurchase(found);
   }
 
   async beat({ run }: { run: string }): Promise<void> {
-    await this.#run(SCRIPTS.beat, [this.#keys.beat(run)], []);
+    const args = [`${this.#options.sealed()}`];
+    const [, now] = answers.readTexts(await this.#write(this.#now(), SCRIPTS.beat, [this.#keys.beat(run)], args));
+    this.#options.membership.latest = Number(now);
   }
 
   async lines({ lines }: { lines: readonly LineStep[] }) {
-    const keys = lines.map((line) => this.#keys.line(line, line.scope));
-    const args = lines.flatMap((line) => this.#lineArgs(line, line.scope));
-    return answers.readLines(await this.#run(SCRIPTS.lines, keys, args));
+    const at = this.#now();
+    const keys = lines.map((line) => at.keys.line(line.budget, keyStart(line), line.scope));
+    const args = lines.flatMap((line) => lineArgs(at, line, line.scope));
+    return answers.readLines(await this.#read(at, SCRIPTS.lines, keys, args));
   }
 
   async scopes({ line, most }: { line: Omit<LineStep, 'scope'>; most: number }) {
+    const at = this.#now();
     const fullest = new Map<string, Scoped>();
     let cursor = '0';
     do {
-      const args = [cursor, `${PAGE}`, this.#keys.line(line, ''), ...this.#lineArgs(line, '')];
-      const page = answers.readScopes(await this.#run(SCRIPTS.scopes, [this.#keys.index(line.budget)], args));
+      const args = [cursor, `${PAGE}`, at.keys.line(line.budget, keyStart(line), ''), ...lineArgs(at, line, '')];
+      const page = answers.readScopes(await this.#read(at, SCRIPTS.scopes, [at.keys.index(line.budget)], args));
       if (page.kind === 'again') return page;
       for (const scope of page.scopes) fullest.set(scope.scope, scope);
       if (fullest.size > 2 * most + PAGE) keepFullest(fullest, most);
@@ -128,18 +151,20 @@ export class RedisStore implements Store {
   }
 
   async openHolds({ log }: { log: string | null }): Promise<OpenHold[]> {
-    const ids = await this.#redis.command((redis) => redis.zrange(this.#keys.open, '0', '-1'));
+    const at = this.#now();
+    const ids = await this.#redis.command((redis) => redis.zrange(at.keys.open, '0', '-1'));
     const wanted = log === null ? ids : ids.filter((id) => id.startsWith(`${log}.`));
     const holds: OpenHold[] = [];
-    for (let at = 0; at < wanted.length; at += PAGE) {
-      const page = await this.#run(SCRIPTS.openHolds, [], wanted.slice(at, at + PAGE));
+    // At least one page, even an empty one: it says whether these were the ids of the present generation.
+    for (let first = 0; first === 0 || first < wanted.length; first += PAGE) {
+      const page = await this.#read(at, SCRIPTS.openHolds, [], wanted.slice(first, first + PAGE));
       holds.push(...answers.readOpenHolds(page));
     }
     return holds;
   }
 
   async stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {
-    await this.#run(SCRIPTS.stop, [this.#keys.stops], [`${kind}:${id}`, JSON.stringify({ because, by })]);
+    await this.#control(SCRIPTS.stop, [this.#keys.stops], [`${kind}:${id}`, JSON.stringify({ because, by })]);
   }
 
   async start({ kind, id }: Pick<Stop, 'kind' | 'id'>): Promise<boolean> {
@@ -154,35 +179,89 @@ export class RedisStore implements Store {
 
   async agree({ fields }: Parameters<Store['agree']>[0]) {
     const args = fields.flatMap(({ field, value }) => [field, value]);
-    return answers.readTerms(await this.#run(SCRIPTS.agree, [this.#keys.terms], args));
+    return answers.readTerms(await this.#control(SCRIPTS.agree, [this.#keys.terms], args));
   }
 
   async ping(): Promise<void> {
-    await this.#run(SCRIPTS.lines, [], []); // Also compares the clocks.
+    await this.#read(this.#now(), SCRIPTS.lines, [], []); // Also compares the clocks.
   }
 
-  #run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.#redis.run(script, ...this.#framed(keys, args));
+  /** Where steps are meant now; throws {@link NotDone} while the store is not joined. */
+  #now(): At {
+    const { generation, why } = this.#options.membership;
+    if (generation === null) throw new NotDone(`the budget store is being rebuilt: ${why}`);
+    if (this.#at.generation !== generation) this.#at = { generation, keys: new GenerationKeys(this.#keys, generation) };
+    return this.#at;
   }
 
-  /** What every step begins with: the clock's key; prefix, this gateway's time, and how long ended purchases stand. */
-  #framed(keys: readonly string[], args: readonly string[]): [string[], string[]] {
-    const time = `${Math.floor(this.#clock.now())}`;
-    return [
-      [this.#keys.clock, ...keys],
-      [this.#keys.prefix, time, `${this.#windowMs}`, ...args],
-    ];
+  #read(at: At, script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    return this.#noted(at, this.#redis.run(script, ...this.#framed(`${at.generation}`, 0, keys, args)));
   }
 
-  #lineArgs(line: Omit<LineStep, 'scope'>, scope: string): string[] {
-    const { window, limitMicros, limitPayments } = line;
-    if (limitMicros > MAX_MICROS) throw new RangeError('a limit is at most 2^53-1 micro-units');
-    const bounds =
-      window.kind === 'calendar'
-        ? [`${window.start}`, `${window.end ?? ''}`, '0', '0']
-        : ['', '', `${window.partMs}`, `${window.lengthMs}`];
-    return [this.#keys.index(line.budget), scope, ...bounds, `${limitMicros}`, `${limitPayments ?? ''}`];
+  /** A step that writes has a mark of its own; when it wrote, the store has that mark from then on. */
+  async #write(
+    at: At,
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    run: RedisLink['run'] = (...call) => this.#redis.run(...call),
+  ): Promise<unknown> {
+    const { membership } = this.#options;
+    const mark = membership.next();
+    const answer = await this.#noted(at, run(script, ...this.#framed(`${at.generation}`, mark, keys, args)));
+    if (WROTE.has(answers.kindOf(answer))) membership.acknowledge(mark);
+    return answer;
   }
+
+  /** Orders and terms: they stand whatever generation it is. */
+  #control(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    return this.#redis.run(script, ...this.#framed('', 0, keys, args));
+  }
+
+  async #noted(at: At, answer: Promise<unknown>): Promise<unknown> {
+    try {
+      return await answer;
+    } catch (error) {
+      const cause = error instanceof NotDone && error.cause instanceof Error ? error.cause.message : '';
+      const how = astrayOf(cause);
+      if (how) this.#options.membership.stray(at.generation, how, cause.replace(/^ERR | script: .*$/gs, ''));
+      throw error;
+    }
+  }
+
+  #framed(generation: string, mark: number, keys: readonly string[], args: readonly string[]): [string[], string[]] {
+    const { clock, repeatWindowMs, membership } = this.#options;
+    return framed(this.#keys, { now: clock.now(), windowMs: repeatWindowMs, generation, membership, mark }, keys, args);
+  }
+}
+
+/**
+ * What every step begins with: the clock's key; then prefix, this gateway's time, how long ended purchases stand, the
+ * generation, and whose step this is with its mark and the highest that was acknowledged.
+ */
+export function framed(
+  keys: RedisKeys,
+  frame: { now: number; windowMs: number; generation: string; membership: Membership; mark: number },
+  stepKeys: readonly string[],
+  args: readonly string[],
+): [string[], string[]] {
+  const { log, life, acknowledged } = frame.membership;
+  const times = [`${Math.floor(frame.now)}`, `${frame.windowMs}`];
+  const whose = [frame.generation, log, life, `${frame.mark}`, `${acknowledged}`];
+  return [
+    [keys.clock, ...stepKeys],
+    [keys.prefix, ...times, ...whose, ...args],
+  ];
+}
+
+function lineArgs(at: At, line: Omit<LineStep, 'scope'>, scope: string): string[] {
+  const { window, limitMicros, limitPayments } = line;
+  if (limitMicros > MAX_MICROS) throw new RangeError('a limit is at most 2^53-1 micro-units');
+  const bounds =
+    window.kind === 'calendar'
+      ? [`${window.start}`, `${window.end ?? ''}`, '0', '0']
+      : ['', '', `${window.partMs}`, `${window.lengthMs}`];
+  return [at.keys.index(line.budget), scope, ...bounds, `${limitMicros}`, `${limitPayments ?? ''}`];
 }
 
 function keepFullest(scopes: Map<string, Scoped>, most: number): void {

@@ -17,7 +17,7 @@ import type {
 } from '../domain/hold.ts';
 import { MAX_MICROS } from '../domain/money.ts';
 import type { Budget, ClaimTimes, StoreTerms } from './budget.ts';
-import { ClaimHasher } from './claims.ts';
+import { ClaimHasher, type ClaimHashes } from './claims.ts';
 import { LateSteps } from './late-steps.ts';
 import {
   type Again,
@@ -27,6 +27,7 @@ import {
   lineState,
   NotDone,
   type Store,
+  type Term,
 } from './store.ts';
 import { differences, termsOf } from './terms.ts';
 import { Calendar, rollingPartMs } from './windows.ts';
@@ -44,6 +45,27 @@ export interface BudgetOptions extends ClaimTimes {
   readonly random: Random;
 }
 
+/** Where this process stands in the store. */
+export interface Place {
+  /** Names this life of this gateway in heartbeats. */
+  readonly life: string;
+  generation(): number | null;
+  /** These terms were agreed on. */
+  agreed(fields: readonly Term[]): Promise<void>;
+  /** Lets go of the store. Never throws. */
+  letGo(): Promise<void>;
+}
+
+/** A new name for a life of this gateway. */
+export function lifeOf({ log, random }: Pick<BudgetOptions, 'log' | 'random'>): string {
+  return `${log}:${Buffer.from(random.bytes(9)).toString('base64url')}`;
+}
+
+/** The place of a gateway that has its store to itself. */
+function aloneOf(options: BudgetOptions): Place {
+  return { life: lifeOf(options), generation: () => 0, agreed: async () => {}, letGo: async () => {} };
+}
+
 /** Windows are worked out at most this many times for one step; a store's clock cannot honestly need more. */
 const TRIES = 4;
 
@@ -57,18 +79,26 @@ export class StoreBudget implements Budget {
   readonly #left: LateSteps;
   readonly #run: string;
 
-  readonly #letGo: () => void;
+  readonly #place: Place;
 
-  /** `letGo` ends the store's connection. Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
-  constructor(store: Store, options: BudgetOptions, letGo: () => void = () => {}) {
-    this.#letGo = letGo;
+  /** Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
+  constructor(store: Store, options: BudgetOptions, place: Place = aloneOf(options)) {
+    this.#place = place;
     this.#store = store;
     this.#options = options;
     this.#calendar = new Calendar(options.timeZone);
     this.#hasher = new ClaimHasher(options.key);
     this.#late = new LateSteps(options.timers, (hold) => store.end({ hold, as: 'released' }));
     this.#left = new LateSteps(options.timers, (hold) => store.leave({ hold }));
-    this.#run = `${options.log}:${Buffer.from(options.random.bytes(9)).toString('base64url')}`;
+    this.#run = place.life;
+  }
+
+  generation(): number | null {
+    return this.#place.generation();
+  }
+
+  hashes(claim: PurchaseClaim): ClaimHashes {
+    return this.#hasher.hashes(claim);
   }
 
   async hold(request: HoldRequest): Promise<HoldOutcome> {
@@ -163,7 +193,9 @@ export class StoreBudget implements Budget {
 
   async agree(terms: StoreTerms): Promise<string[]> {
     const fields = termsOf(terms);
-    return differences(fields, await this.#asked('untouched', this.#store.agree({ fields })));
+    const wrong = differences(fields, await this.#asked('untouched', this.#store.agree({ fields })));
+    if (wrong.length === 0) await this.#asked('untouched', this.#place.agreed(fields));
+    return wrong;
   }
 
   ping(): Promise<void> {
@@ -173,7 +205,7 @@ export class StoreBudget implements Budget {
   async shutdown(): Promise<void> {
     this.#late.stop();
     this.#left.stop();
-    this.#letGo();
+    await this.#place.letGo();
   }
 
   /** The claims' names, and the lines without doubles; `places` says where each asked line went. */

@@ -6,6 +6,13 @@ import type { ClaimNames } from './claims.ts';
 
 /** A gateway that is silent for this long counts as one whose agents have left; milliseconds. */
 export const HEARD_MS = 2_000;
+/**
+ * A process that was silent for this long is not taken for one that runs beside another one of its log; milliseconds.
+ * Heartbeats come every 500.
+ */
+export const SILENT_MS = 1_200;
+/** A purchase that a rebuild found open counts as under way this long, while its gateway is heard; milliseconds. */
+export const RESTORED_RUNS_MS = 130_000;
 /** More than this between the store's clock and the gateway's and nothing is moved; milliseconds. */
 export const MAX_SKEW_MS = 60_000;
 /** An Idempotency-Key stays claimed this long after its hold's end; milliseconds. */

@@ -4,7 +4,7 @@ import type { StoreTerms } from './budget.ts';
 import type { Term } from './store.ts';
 
 /** The layout of what a store holds; another one is another product version's. */
-const SCHEMA = '1';
+const SCHEMA = '2';
 
 /** The terms as fields that a store can record and compare. */
 export function termsOf(terms: StoreTerms): Term[] {
@@ -36,6 +36,19 @@ export function differences(
     }
     return `${field} is ${value} here, but ${recorded} in the budget store: keep that, or use another store`;
   });
+}
+
+/** The windows of budgets, by their ids, as recorded terms give them; what cannot be read is left out. */
+export function windowsOf(terms: readonly Term[]): Map<string, Window> {
+  const found = new Map<string, Window>();
+  for (const { field, value } of terms) {
+    const budget = /^budget:(.*)$/s.exec(field)?.[1];
+    const [, kind, length] = /^(?:(hour|day|week|month|year|total)|rolling (\d{1,16})ms) per /.exec(value) ?? [];
+    if (budget === undefined) continue;
+    if (length !== undefined) found.set(budget, { kind: 'rolling', lengthMs: Number(length) });
+    else if (kind !== undefined) found.set(budget, { kind: kind as Exclude<Window['kind'], 'rolling'> });
+  }
+  return found;
 }
 
 function windowText(window: Window): string {

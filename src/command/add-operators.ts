@@ -1,7 +1,7 @@
-// The commands of operators: budgets, holds, stop, start.
+// The commands of operators: budgets, holds, stop, start, keys.
 import { type Command, Option } from 'commander';
 import type { Stop } from '../domain/hold.ts';
-import { type Done, instant, type OrderFlags, ordered } from './flags.ts';
+import { asked, type Done, instant, type OrderFlags, ordered } from './flags.ts';
 import type { Io } from './io.ts';
 
 /** Adds them to the program. */
@@ -9,6 +9,7 @@ export function addOperators(program: Command, io: Io, done: Done): void {
   addBudgets(program, io, done);
   addHolds(program, io, done);
   addStops(program, io, done);
+  addKeys(program, io, done);
 }
 
 function addBudgets(program: Command, io: Io, done: Done): void {
@@ -25,6 +26,7 @@ function addHolds(program: Command, io: Io, done: Done): void {
   ordered(holds.command('resolve [id]').description('say how an uncertain hold ended, or many of a service'))
     .addOption(new Option('--as <end>', 'how it ended').choices(['settled', 'voided']).makeOptionMandatory())
     .requiredOption('--because <reason>', 'how you know; sealed')
+    .option('--against-evidence', 'also where the books of its rail say otherwise; sealed')
     .option('--service <id>', 'all uncertain holds of this service …')
     .option('--before <instant>', '… placed before this, such as 2026-11-23T10:00:00Z', instant)
     .action(async (id: string | undefined, options: ResolveFlags, command: Command) => {
@@ -59,9 +61,22 @@ function addStops(program: Command, io: Io, done: Done): void {
     });
 }
 
+function addKeys(program: Command, io: Io, done: Done): void {
+  const keys = program.command('keys').description('the keys that sign the receipt log');
+  asked(keys.command('list').description('the public keys, from which receipt on each signs')).action(
+    async (options: { config: string; json: boolean }) => done(await (await import('./keys.ts')).listKeys(options, io)),
+  );
+  ordered(keys.command('rotate').description('give the log a new key, sealed by the old one, which is destroyed'))
+    .requiredOption('--because <reason>', 'why; it is sealed')
+    .action(async (options: OrderFlags & { because: string }) =>
+      done(await (await import('./keys.ts')).rotateKey(options, io)),
+    );
+}
+
 interface ResolveFlags extends OrderFlags {
   as: 'settled' | 'voided';
   because: string;
+  againstEvidence?: true;
   service?: string;
   before?: number;
 }

@@ -1,8 +1,13 @@
-// The commands that read the receipt log: receipts, report, explain.
+// The commands that read the receipt log: receipts, report, audit, explain.
 import type { Command } from 'commander';
+import type { AuditOptions } from './audit.ts';
+import { AUDIT_HELP } from './audit-help.ts';
 import { asked, configured, type Done, type OrderFlags, ordered, timed, wholeNumber } from './flags.ts';
 import type { Io } from './io.ts';
-import type { ExportOptions, ListOptions, ReceiptsOptions, VerifyCommandOptions } from './receipts.ts';
+import type { LogOptions } from './on-log.ts';
+import type { ListOptions } from './receipts.ts';
+import type { ExportOptions, ProveOptions } from './receipts-export.ts';
+import type { VerifyCommandOptions } from './receipts-verify.ts';
 import type { ReportOptions } from './report.ts';
 import { REPORT_HELP } from './report-help.ts';
 
@@ -10,6 +15,7 @@ import { REPORT_HELP } from './report-help.ts';
 export function addReading(program: Command, io: Io, done: Done): void {
   addReceipts(program, io, done);
   addReport(program, io, done);
+  addAudit(program, io, done);
   addExplaining(program, io, done);
 }
 
@@ -22,17 +28,32 @@ function addReceipts(program: Command, io: Io, done: Done): void {
     .option('--limit <count>', 'at most this many; 100 in a table and all in JSON unless told', wholeNumber)
     .action(async (options: ListOptions) => done(await (await load()).list(options, io)));
   asked(receipts.command('show <id>').description('one receipt, or all of an exchange')).action(
-    async (id: string, options: ReceiptsOptions) => done(await (await load()).show({ ...options, id }, io)),
+    async (id: string, options: LogOptions) => done(await (await load()).show({ ...options, id }, io)),
   );
+  addExports(receipts, io, done);
+  asked(receipts.command('verify [file]').description('derive all again from bytes: an export, a proof, the live log'))
+    .option('--keys <file>', 'a JWKS file; the own keys of the configuration unless told')
+    .option('--head <file>', 'a signed head kept elsewhere, to compare with')
+    .option('--checkpoint <file>', 'a checkpoint kept elsewhere, to compare with')
+    .option('--witness <file>', 'keys of witnesses, one a line, of which one must have cosigned')
+    .option('--every-signature', 'verify each signature by itself, also those that a checkpoint covers', false)
+    .action(async (file: string | undefined, options: VerifyCommandOptions) => {
+      const { verify } = await import('./receipts-verify.ts');
+      done(await verify({ ...options, ...(file === undefined ? {} : { file }) }, io));
+    });
+}
+
+function addExports(receipts: Command, io: Io, done: Done): void {
+  const load = () => import('./receipts-export.ts');
   timed(configured(receipts.command('export').description('an unbroken run as JSON Lines, ended by a signed head')))
     .option('--out <file>', 'where to; standard output unless told')
     .action(async (options: ExportOptions) => done(await (await load()).export(options, io)));
-  asked(receipts.command('verify [file]').description('derive all again from bytes: an export, or the live log'))
-    .option('--keys <file>', 'a JWKS file; the own key of the configuration unless told')
-    .option('--head <file>', 'a signed head kept elsewhere, to compare with')
-    .action(async (file: string | undefined, options: VerifyCommandOptions) =>
-      done(await (await load()).verify({ ...options, ...(file === undefined ? {} : { file }) }, io)),
-    );
+  configured(receipts.command('checkpoint').description('the newest signed checkpoint of the log')).action(
+    async (options: LogOptions) => done(await (await load()).checkpoint(options, io)),
+  );
+  configured(receipts.command('prove <id>').description('that one receipt is in the log, for whoever has its keys'))
+    .option('--out <file>', 'where to; standard output unless told')
+    .action(async (id: string, options: ProveOptions) => done(await (await load()).prove({ ...options, id }, io)));
 }
 
 const SELECTORS = [
@@ -47,9 +68,10 @@ const SELECTORS = [
   ['trace', 'by trace id'],
 ] as const;
 
+const several = (one: string, before: string[] | undefined): string[] => [...(before ?? []), one];
+
 function addReport(program: Command, io: Io, done: Done): void {
   const report = asked(program.command('report').description('spend for charge-back, settled and uncertain apart'));
-  const several = (file: string, before: string[] | undefined): string[] => [...(before ?? []), file];
   timed(report.option('--month <month>', 'the month to report on, such as 2026-11'))
     .option('--by <names>', 'team, label.<name>, service, day, … with commas between; team,service unless told')
     .option('--from <file>', 'an export instead of the live log; repeat it for more', several)
@@ -60,6 +82,20 @@ function addReport(program: Command, io: Io, done: Done): void {
     .option('--chart', 'draw a bar for each group below the table')
     .addHelpText('after', REPORT_HELP)
     .action(async (options: ReportOptions) => done(await (await import('./report.ts')).report(options, io)));
+}
+
+function addAudit(program: Command, io: Io, done: Done): void {
+  const audit = ordered(program.command('audit').description('do receipts, budgets and rails say the same? 1 if not'));
+  timed(audit.option('--month <month>', 'only what was intended in this month, such as 2026-11'))
+    .option('--books <file>', 'a payee’s books as CSV; repeat it for more', several)
+    .option('--payee <id>', 'a payee the books answer for, though they may lack it; repeat it for more', several)
+    .option('--from <file>', 'an export instead of the live log; repeat it for more', several)
+    .option('--keys <file>', 'a JWKS file with the keys of the exports; repeat it for more', several)
+    .option('--without-budgets', 'leave the budget store alone')
+    .option('--time-zone <zone>', 'whose days and months; accounting.timeZone unless told')
+    .option('--csv', 'print the differences as CSV')
+    .addHelpText('after', AUDIT_HELP)
+    .action(async (options: AuditOptions) => done(await (await import('./audit.ts')).audit(options, io)));
 }
 
 function addExplaining(program: Command, io: Io, done: Done): void {

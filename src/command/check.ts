@@ -2,7 +2,7 @@
 
 import type { Outline } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { DEVELOPMENT_ISSUER } from '../identity/development-issuer.ts';
+import { DEVELOPMENT_ISSUER } from '../identity/issuer.ts';
 import { loadPolicies, type PolicyContext } from '../policy/load.ts';
 import type { PolicySet } from '../policy/set.ts';
 import { hasErrors, type Problem, showProblem } from '../yaml/problem.ts';

@@ -14,7 +14,8 @@ import { openDevelopmentIssuer } from '../identity/development-issuer.ts';
 import { openLog } from '../observe/log.ts';
 import { budgets } from './budgets.ts';
 import type { Io } from './io.ts';
-import { list, verify } from './receipts.ts';
+import { list } from './receipts.ts';
+import { verify } from './receipts-verify.ts';
 import { table } from './table.ts';
 
 /** Plays the script; without `once` the market then stays open until SIGINT or SIGTERM. 0: all ended as expected. */

@@ -11,7 +11,7 @@ import { at } from '../explain/written.ts';
 import { policyContext } from '../gateway/authority.ts';
 import { worldOf } from '../gateway/explaining.ts';
 import { exportLines } from '../ledger/export.ts';
-import { readLogKey } from '../ledger/key-files.ts';
+import { logEnd, ownKeys } from '../ledger/own-log.ts';
 import type { LedgerReader } from '../ledger/reader.ts';
 import { verifyLog } from '../ledger/verify.ts';
 import { loadPolicies } from '../policy/load.ts';
@@ -100,11 +100,11 @@ async function verifyLinks(
   const head = reader.head().seq;
   const about = { name: reader.log, head, seqs };
   try {
-    const key = readLogKey(config.state.dir, reader.kid());
+    const { dir } = config.state;
     for (const seq of seqs) {
       const range = { first: Math.max(1, seq - 1), last: Math.min(head, seq + 1) };
-      const end = { log: reader.log, head: reader.headAt(range.last), at: new Date().toISOString(), key };
-      const verdict = await verifyLog(exportLines(reader.stored(range), end), { keys: { keys: [key.jwk] } });
+      const end = logEnd(reader, dir, Date.now(), range.last);
+      const verdict = await verifyLog(exportLines(reader.stored(range), end), { keys: ownKeys(reader, dir) });
       if (!verdict.ok) return { ...about, intact: false, fault: `at seq ${verdict.seq}: ${verdict.fault}` };
     }
     return { ...about, intact: true, fault: null };

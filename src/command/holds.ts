@@ -10,6 +10,8 @@ import { table, visible } from './table.ts';
 export interface ResolveOptions extends OrderOptions {
   readonly as: 'settled' | 'voided';
   readonly because: string;
+  /** Also where the books of the rail say otherwise. */
+  readonly againstEvidence?: true;
   readonly which: { readonly hold: string } | { readonly service: string; readonly beforeMs: number };
 }
 
@@ -52,9 +54,11 @@ async function chosen(operator: OperatorClient, which: ResolveOptions['which']):
     .map((hold) => hold.id);
 }
 
-async function resolveOne(operator: OperatorClient, hold: string, { as, because }: ResolveOptions) {
+async function resolveOne(operator: OperatorClient, hold: string, options: ResolveOptions) {
+  const { as, because, againstEvidence } = options;
+  const order = { as, because, ...(againstEvidence === undefined ? {} : { againstEvidence }) };
   try {
-    const { receipt } = await operator.resolve(hold, { as, because });
+    const { receipt } = await operator.resolve(hold, order);
     return { hold, outcome: as, detail: `receipt ${receipt}` };
   } catch (error) {
     if (!(error instanceof OrderFailed)) throw error;
@@ -62,16 +66,34 @@ async function resolveOne(operator: OperatorClient, hold: string, { as, because 
   }
 }
 
-const HEADER = ['hold', 'state', 'agent', 'service', 'wallet', 'amount', 'held at', 'redeemable until', 'evidence'];
+const HEADER = [
+  ...['hold', 'state', 'agent', 'service', 'wallet', 'amount', 'held at', 'redeemable until'],
+  ...['its request', 'at the rail', 'looked', 'looks again'],
+];
 const RESULTS = ['hold', 'outcome', 'detail'];
 
 function row(hold: HoldView): string[] {
   const names = [hold.id, hold.state, hold.agent, hold.service, hold.wallet].map(visible);
-  return [...names, hold.amount, hold.heldAt, hold.redeemableUntil, visible(evidence(hold))];
+  return [...names, hold.amount, hold.heldAt, hold.redeemableUntil, visible(requestText(hold)), ...evidenceCells(hold)];
 }
 
-function evidence({ state, ending }: HoldView): string {
+function requestText({ state, ending }: HoldView): string {
   if (!ending) return state === 'uncertain' ? 'its request was lost' : 'its request is under way';
   const status = ending.upstreamStatus === null ? 'no answer' : `answered ${ending.upstreamStatus}`;
   return `${ending.code ?? 'relayed'}, ${status}, receipt ${ending.receipt}`;
+}
+
+/** What was seen, how long ago, and in how long it is looked for again. */
+function evidenceCells({ evidence }: HoldView): string[] {
+  if (!evidence) return ['not looked at', '', ''];
+  const now = Date.now();
+  const seen = `${evidence.alarming ? 'LOOK AT THIS: ' : ''}${evidence.verdict}: ${evidence.seen}`;
+  const next = Date.parse(evidence.next);
+  return [visible(seen), `${age(now - Date.parse(evidence.at))} ago`, next > now ? `in ${age(next - now)}` : 'now'];
+}
+
+function age(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
 }

@@ -1,13 +1,13 @@
 // How a command gives an operator's orders: over the running gateway's operators' port, or, when nothing listens there,
 // on the state itself. It must never touch a state that a silent process holds.
-import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { GatewayFault } from '../domain/fault.ts';
 import { codeOf } from '../domain/operations.ts';
+import { Turns } from '../domain/turns.ts';
 import { type Forecast, forecastShape } from '../explain/answer.ts';
 import { type OfflineState, readBudgets } from '../operators/api.ts';
-import type { ExplainQuery, ResolveOrder, StartOrder, StopOrder } from '../operators/forms.ts';
+import type { ExplainQuery, ResolveOrder, RotateOrder, StartOrder, StopOrder } from '../operators/forms.ts';
 import { LOCAL_OPERATOR, operatorTokenFile, readOperatorToken } from '../operators/operator-token.ts';
 import { createOrders, type Done } from '../operators/orders.ts';
 import {
@@ -20,6 +20,7 @@ import {
   stopsAnswer,
   stopView,
 } from '../operators/views.ts';
+import { type Asker, openAsker, type Question } from './ask.ts';
 
 /** An operator's order or question failed; the message is written for the person who gave it. */
 export class OrderFailed extends Error {}
@@ -34,6 +35,7 @@ export interface OperatorClient {
   stop(order: StopOrder): Promise<Outcome>;
   start(order: StartOrder): Promise<Outcome>;
   resolve(hold: string, order: ResolveOrder): Promise<Outcome>;
+  rotateKey(order: RotateOrder): Promise<Outcome>;
   close(): Promise<void>;
 }
 
@@ -63,10 +65,6 @@ export interface OwnPlace {
   /** As the operator gave it. */
   readonly token: string | undefined;
 }
-
-const ANSWER_WITHIN_MS = 30_000;
-const CONNECT_WITHIN_MS = 3_000;
-const MOST_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** The running gateway's client, or one on the state that `openState` opens (it throws `code: 'state_locked'`). */
 export async function openOperatorClient(
@@ -100,14 +98,15 @@ export async function runningGateway(place: GatewayPlace): Promise<OperatorClien
 
 function offlineClient(state: OfflineState): OperatorClient {
   const clock: Clock = { now: Date.now, monotonic: () => performance.now() };
-  const orders = createOrders({ ...state, clock, unwritten: () => false });
+  const orders = createOrders({ ...state, clock, turns: new Turns(), unwritten: () => false });
   return {
     budgets: () => failing(readBudgets(state)),
-    holds: async () => (await failing(state.budget.openHolds())).map(holdView),
+    holds: async () => (await failing(state.budget.openHolds())).map((hold) => holdView(hold, null)),
     stops: async () => (await failing(state.budget.stops())).map(stopView),
     explain: async (question) => readForecast(await state.explain(question)),
     stop: async (order) => done(await failing(orders.stop(order, LOCAL_OPERATOR))),
     start: async (order) => done(await failing(orders.start(order, LOCAL_OPERATOR))),
+    rotateKey: async (order) => done(await failing(orders.rotateKey(order, LOCAL_OPERATOR))),
     resolve: async (hold, order) => done(await failing(orders.resolve(hold, order, LOCAL_OPERATOR))),
     close: () => state.close(),
   };
@@ -143,11 +142,15 @@ interface Port {
 
 function openPort(place: GatewayPlace): Port {
   const url = baseUrl(place);
-  const trust = 'url' in place ? {} : pinned(place.cert);
-  const dispatcher = new Agent({ connect: { timeout: CONNECT_WITHIN_MS, ...trust } });
-  const ask = async <Shape>(schema: z.ZodType<Shape>, method: Method, path: string, body?: unknown): Promise<Shape> => {
+  const asker = openAsker(url, 'url' in place ? null : place.cert);
+  const ask = async <Shape>(
+    schema: z.ZodType<Shape>,
+    method: Question['method'],
+    path: string,
+    body?: unknown,
+  ): Promise<Shape> => {
     const authorization = `Bearer ${await tokenOf(place)}`;
-    const answer = await send({ dispatcher, url: `${url}/api/${path}`, method, authorization, body }).catch(() => {
+    const answer = await asker.ask({ url: `${url}/api/${path}`, method, authorization, body }).catch(() => {
       throw new OrderFailed(
         `The gateway at ${url} broke off. An order may or may not have been carried out: look first.`,
       );
@@ -157,7 +160,7 @@ function openPort(place: GatewayPlace): Port {
   };
   return {
     url,
-    answers: () => isGateway(dispatcher, url),
+    answers: () => isGateway(asker, url),
     client: {
       budgets: async () => (await ask(budgetsAnswer, 'GET', 'budgets')).budgets,
       holds: async () => (await ask(holdsAnswer, 'GET', 'holds')).holds,
@@ -165,66 +168,25 @@ function openPort(place: GatewayPlace): Port {
       explain: (question) => ask(forecastShape, 'GET', `explain?${new URLSearchParams({ ...question })}`),
       stop: (order) => ask(outcomeAnswer, 'POST', 'stops', order),
       start: (order) => ask(outcomeAnswer, 'DELETE', `stops?${new URLSearchParams(order)}`),
+      rotateKey: (order) => ask(outcomeAnswer, 'POST', 'keys/rotate', order),
       resolve: (hold, order) => ask(outcomeAnswer, 'POST', `holds/${encodeURIComponent(hold)}/resolve`, order),
-      close: () => dispatcher.close(),
+      close: async () => asker.close(),
     },
   };
 }
 
-type Method = 'GET' | 'POST' | 'DELETE';
-
 const outcomeAnswer = z.object({ receipt: z.string(), warning: z.string().optional() });
 const problemAnswer = z.object({ title: z.string(), detail: z.string() });
 
-async function isGateway(dispatcher: Dispatcher, url: string): Promise<boolean> {
+async function isGateway(asker: Asker, url: string): Promise<boolean> {
   try {
-    const { status, value } = await send({ dispatcher, url: `${url}/healthz`, method: 'GET' });
+    const { status, value } = await asker.ask({ url: `${url}/healthz`, method: 'GET' });
     if (status === 200 && z.object({ status: z.literal('alive') }).safeParse(value).success) return true;
   } catch (error) {
     if (nobodyListens(error)) return false;
     throw new OrderFailed(`The gateway at ${url} does not answer. Nothing was done.`);
   }
   throw new OrderFailed(`What answers at ${url} is no Purser gateway; see listen.operators. Nothing was done.`);
-}
-
-interface Question {
-  readonly dispatcher: Dispatcher;
-  readonly url: string;
-  readonly method: Method;
-  readonly authorization?: string;
-  readonly body?: unknown;
-}
-
-async function send(question: Question): Promise<{ status: number; value: unknown }> {
-  const { dispatcher, method, authorization, body } = question;
-  const answer = await request(question.url, {
-    dispatcher,
-    method,
-    headersTimeout: ANSWER_WITHIN_MS,
-    bodyTimeout: ANSWER_WITHIN_MS,
-    headers: {
-      ...(authorization === undefined ? {} : { authorization }),
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of answer.body) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    bytes += chunk.length;
-    if (bytes > MOST_ANSWER_BYTES) throw new OrderFailed('The answer is too long to be a gateway’s.');
-    chunks.push(chunk);
-  }
-  return { status: answer.statusCode, value: readJsonOrNothing(Buffer.concat(chunks).toString('utf8')) };
-}
-
-function readJsonOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function readAnswer<Shape>(schema: z.ZodType<Shape>, value: unknown, url: string): Shape {
@@ -260,11 +222,6 @@ function baseUrl(place: GatewayPlace): string {
   ]);
   const near = everywhere.get(host) ?? host;
   return `${cert === null ? 'http' : 'https'}://${near.includes(':') ? `[${near}]` : near}:${port}`;
-}
-
-/** The listener shows the very certificate of this configuration, so its name and issuer prove nothing further. */
-function pinned(cert: string | null) {
-  return cert === null ? {} : { ca: cert, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
 }
 
 function nobodyListens(error: unknown): boolean {

@@ -2,11 +2,11 @@
 // the hash chain as it is read, and the chain's end against its signature; nothing is reported of what does not hold.
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { exportLines } from '../ledger/export.ts';
-import { readLogKey } from '../ledger/key-files.ts';
 import { readByteLines } from '../ledger/lines.ts';
+import { logEnd, ownKeys } from '../ledger/own-log.ts';
 import { LedgerReader } from '../ledger/reader.ts';
 import { verifyLog } from '../ledger/verify.ts';
-import { boundInLine, ChainFault, ChainWalk, type Reached, type Walked } from '../ledger/walk.ts';
+import { type Bound, boundInLine, ChainFault, ChainWalk, logIn, type Reached, type Walked } from '../ledger/walk.ts';
 import { isStorageError, openReadOnly } from '../state/database.ts';
 
 /** What was read of one log, and proved. */
@@ -31,10 +31,9 @@ const CHUNK_BYTES = 1_048_576;
 export async function readLive(dir: string, nowMs: number, take: Take): Promise<LogRead> {
   const reader = new LedgerReader(openReadOnly(dir));
   try {
-    const at = new Date(nowMs).toISOString();
-    const head = reader.head();
+    const end = logEnd(reader, dir, nowMs);
+    const { head, at } = end;
     if (head.seq === 0) return { log: reader.log, first: 1, ...head, begins: null, readAt: at };
-    const key = readLogKey(dir, reader.kid());
     const begins: string[] = [];
     let walk: ChainWalk | undefined;
     for (const { bytes, hash } of reader.chain({ first: 0, last: head.seq })) {
@@ -45,10 +44,8 @@ export async function readLive(dir: string, nowMs: number, take: Take): Promise<
       }
       take(noteFirst(walk.take(bound), begins));
     }
-    const end = { log: reader.log, head, at, key };
-    await provedEnd(walk, [...exportLines(reader.stored({ first: head.seq, last: head.seq }), end)], {
-      keys: [key.jwk],
-    });
+    const last = [...exportLines(reader.stored({ first: head.seq, last: head.seq }), end)];
+    await provedEnd(walk, last, ownKeys(reader, dir));
     return { log: reader.log, first: 1, ...head, begins: begins[0] ?? null, readAt: at };
   } catch (error) {
     throw damaged('the log', error);
@@ -57,21 +54,39 @@ export async function readLive(dir: string, nowMs: number, take: Take): Promise<
   }
 }
 
-/** Exports of one or more logs, each an unbroken run; later ones of a log must go on where the earlier one ended. */
+/**
+ * Exports of one or more logs, merged ones too, each log an unbroken run; later files of a log must go on where the
+ * earlier one ended.
+ */
 export async function readExports(files: readonly string[], keys: unknown, take: Take): Promise<LogRead[]> {
   const walks = new Map<string, ChainWalk>();
   const logs = new Map<string, LogRead>();
   for (const file of files) {
-    const begins: string[] = [];
-    const read = await readExport(file, keys, walks, (receipt) => take(noteFirst(receipt, begins)));
-    logs.set(read.log, { ...read, begins: logs.get(read.log)?.begins ?? begins[0] ?? null });
+    for (const read of await readExport(file, keys, walks, take)) {
+      logs.set(read.log, { ...read, begins: logs.get(read.log)?.begins ?? read.begins });
+    }
   }
   return [...logs.values()];
 }
 
-/** The keys of one or more JWKS files as one. Throws Unusable. */
-export function readKeySets(files: readonly string[]): { keys: unknown[] } {
-  return { keys: files.flatMap(readKeySet) };
+/** The keys of one or more JWKS files as one, or those of the log in `stateDir` where none are named. Throws Unusable. */
+export function logKeys(files: readonly string[] | undefined, stateDir: string | null): { keys: unknown[] } {
+  if (files) return { keys: files.flatMap(readKeySet) };
+  try {
+    if (stateDir !== null) return readOwnKeys(stateDir);
+  } catch {
+    // Answered below: without a key of its own this place cannot check an export by itself.
+  }
+  throw new Unusable('--from needs --keys FILE here: what GET /keys of the gateway that sealed the receipts answers');
+}
+
+function readOwnKeys(dir: string): { keys: unknown[] } {
+  const reader = new LedgerReader(openReadOnly(dir));
+  try {
+    return ownKeys(reader, dir);
+  } finally {
+    reader.close();
+  }
 }
 
 function readKeySet(file: string): unknown[] {
@@ -86,32 +101,71 @@ function readKeySet(file: string): unknown[] {
   return keys;
 }
 
-async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, take: Take) {
+/** One log of a file: where its walk came to, and the lines that prove it. */
+interface Part {
+  walk: ChainWalk | undefined;
+  last: Uint8Array | undefined;
+  head: Uint8Array | undefined;
+  readonly begins: string[];
+}
+
+async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, take: Take): Promise<LogRead[]> {
   const chunks = await openExport(file);
-  let walk: ChainWalk | undefined;
-  let last: Uint8Array | undefined;
-  let head: Uint8Array | undefined;
+  const parts = new Map<string, Part>();
   try {
-    for await (const line of readByteLines(chunks)) {
-      const next = (walk?.reached.seq ?? 0) + 1;
-      if (head) throw new ChainFault(next, 'something follows the signed head');
-      const bound = boundInLine(line);
-      if (bound) {
-        walk ??= walkOf(ChainWalk.from(bound), walks, file);
-        take(walk.take(bound));
-        last = line;
-      } else if (isHead(line)) head = line;
-      else throw new ChainFault(next, 'a line is not one of "purser receipts export"');
+    for await (const lines of readByteLines(chunks)) {
+      for (const line of lines) takeLine(line, file, parts, walks, take);
     }
-    const lines = [last, head].filter((line) => line !== undefined).map((line) => Buffer.from(line).toString('utf8'));
-    const end = await provedEnd(walk, lines, keys);
-    const { at } = JSON.parse(lines.at(-1) ?? '').head;
-    return { ...(walk?.reached ?? end), readAt: String(at) };
+    if (parts.size === 0) throw new ChainFault(1, 'the signed head at the end is missing: the log is cut short');
+    const logs: LogRead[] = [];
+    for (const part of parts.values()) logs.push(await concluded(part, keys));
+    return logs;
   } catch (error) {
     throw damaged(`--from ${file}`, error);
   } finally {
     chunks.destroy();
   }
+}
+
+function takeLine(
+  line: Uint8Array,
+  file: string,
+  parts: Map<string, Part>,
+  walks: Map<string, ChainWalk>,
+  take: Take,
+): void {
+  const bound = boundInLine(line);
+  if (!bound && startsWith(line, '{"checkpoint":') && !Buffer.from(line).includes(',"receipt":')) return;
+  const head = !bound && startsWith(line, '{"head":{');
+  const next = ([...parts.values()].at(-1)?.walk?.reached.seq ?? 0) + 1;
+  if (!bound && !head) throw new ChainFault(next, 'a line is not one of "purser receipts export"');
+  const log = bound ? logIn(bound) : String(JSON.parse(Buffer.from(line).toString('utf8')).head.log);
+  const part = parts.get(log) ?? { walk: undefined, last: undefined, head: undefined, begins: [] };
+  parts.set(log, part);
+  if (part.head) throw new ChainFault((part.walk?.reached.seq ?? 0) + 1, 'something follows the signed head');
+  if (!bound) {
+    part.head = line;
+    return;
+  }
+  part.walk ??= walkOf(begun(bound, next), walks, file);
+  take(noteFirst(part.walk.take(bound), part.begins));
+  part.last = line;
+}
+
+/** A walk that begins here; what is no receipt at all stands in the place of the next one of the log before it. */
+function begun(bound: Bound, next: number): ChainWalk {
+  try {
+    return ChainWalk.from(bound);
+  } catch (error) {
+    throw error instanceof ChainFault ? new ChainFault(next, error.message) : error;
+  }
+}
+
+async function concluded({ walk, last, head, begins }: Part, keys: unknown): Promise<LogRead> {
+  const lines = [last, head].filter((line) => line !== undefined).map((line) => Buffer.from(line).toString('utf8'));
+  const end = await provedEnd(walk, lines, keys);
+  const { at } = JSON.parse(lines.at(-1) ?? '').head;
+  return { ...(walk?.reached ?? end), begins: begins[0] ?? null, readAt: String(at) };
 }
 
 /** The walk of the log this run belongs to, when it goes on where the run before it ended. */
@@ -153,7 +207,8 @@ async function provedEnd(walk: ChainWalk | undefined, lines: readonly string[], 
   return { log: verdict.log, first: 1, seq, hash: verdict.hash };
 }
 
-const isHead = (line: Uint8Array): boolean => Buffer.from(line.subarray(0, 9)).toString('latin1') === '{"head":{';
+const startsWith = (line: Uint8Array, text: string): boolean =>
+  Buffer.from(line.subarray(0, text.length)).toString('latin1') === text;
 
 function noteFirst(receipt: Walked, begins: string[]): Walked {
   if (begins.length === 0) begins.push(receipt.at);

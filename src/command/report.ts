@@ -1,6 +1,5 @@
 // `purser report`: what was spent, for charge-back. It only reads: the log of this configuration, also while the
 // gateway runs, or exports. What it prints is whole or nothing: of a log that does not hold it prints nothing, exit 1.
-import { readLogKey } from '../ledger/key-files.ts';
 import { DIMENSION_NAMES, type Dimension, dimension } from '../report/dimensions.ts';
 import { FOCUS_DIMENSIONS } from '../report/focus.ts';
 import type { Period } from '../report/period.ts';
@@ -10,7 +9,7 @@ import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
 import { type Answer, printCsv, printFocus, printJson, printTable } from './report-output.ts';
 import { AccountingDays, PeriodWrong, type WrittenPeriod } from './report-period.ts';
-import { type LogRead, readExports, readKeySets, readLive, Unusable } from './report-source.ts';
+import { type LogRead, logKeys, readExports, readLive, Unusable } from './report-source.ts';
 import { visible } from './table.ts';
 
 /** As written on the command line. */
@@ -78,21 +77,9 @@ function placeOf(options: ReportOptions, io: Io): Place | undefined {
 
 async function read(options: ReportOptions, place: Place, nowMs: number, spend: Spend): Promise<readonly LogRead[]> {
   const take = (receipt: Parameters<Spend['take']>[0]) => spend.take(receipt);
-  if (options.from) {
-    const keys = options.keys ? readKeySets(options.keys) : ownKey(place);
-    return readExports(options.from, keys, take);
-  }
+  if (options.from) return readExports(options.from, logKeys(options.keys, place.stateDir), take);
   if (place.stateDir === null) throw new Usage('there is no log to read');
   return [await readLive(place.stateDir, nowMs, take)];
-}
-
-function ownKey({ stateDir }: Place): { keys: unknown[] } {
-  try {
-    if (stateDir !== null) return { keys: [readLogKey(stateDir, undefined).jwk] };
-  } catch {
-    // Answered below: without a key of its own this place cannot check an export by itself.
-  }
-  throw new Usage('--from needs --keys FILE here: what GET /keys of the gateway that sealed the receipts answers');
 }
 
 function readDimensions(by: string): Dimension[] {

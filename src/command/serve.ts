@@ -8,7 +8,7 @@ import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
 import { VERSION } from './version.ts';
 
-/** Resolves with the exit code once the gateway has ended: 0 after a signal, 1 when it could not start. */
+/** Resolves with the exit code once the gateway has ended: 0 after a signal, 1 when it has no state or lost it. */
 export async function serve(options: { readonly config: string }, io: Io): Promise<number> {
   const config = readConfig(options.config, io, 'read');
   if (!config) return 1;
@@ -18,6 +18,7 @@ export async function serve(options: { readonly config: string }, io: Io): Promi
   const signalled = firstSignal();
   const tracer = await openTracer(io.env, VERSION, log);
   let gateway: Gateway | undefined;
+  let code = 0;
   // Before there is a gateway there is nothing to reload, but the signal must not end the process.
   const reload = () => void gateway?.reload();
   process.on('SIGHUP', reload);
@@ -26,7 +27,13 @@ export async function serve(options: { readonly config: string }, io: Io): Promi
     const urls = await gateway.listen();
     log.event('info', 'listening', { ...urls, development: config.identity.development });
     io.err(welcome(config, options.config, urls));
-    log.event('info', 'draining', { signal: await signalled });
+    await Promise.race([
+      signalled.then((signal) => log.event('info', 'draining', { signal })),
+      gateway.lost.then((reason) => {
+        code = 1;
+        log.event('error', 'the state is lost; stopping', { problems: [reason] });
+      }),
+    ]);
   } finally {
     await gateway?.close();
     await tracer?.close();
@@ -34,7 +41,7 @@ export async function serve(options: { readonly config: string }, io: Io): Promi
     if (gateway) log.event('info', 'stopped');
     log.flush();
   }
-  return 0;
+  return code;
 }
 
 const STANDARD_OUTPUT = 1;

@@ -88,6 +88,15 @@ export function readHttpUrl(text: string): { readonly url: URL } | { readonly wr
   return { url };
 }
 
+/** Reads the address of a node: its path or query may be a secret, so nothing of it is ever said again. */
+export function readNodeUrl(text: string): { readonly url: URL } | { readonly wrong: string } {
+  const [address = '', ...query] = text.split('?');
+  const read = readHttpUrl(address);
+  if (!('wrong' in read) && query.length < 2 && !text.includes('#') && URL.canParse(text))
+    return { url: new URL(text) };
+  return { wrong: 'must be the address of a node such as https://rpc.example.com/v1/KEY, without user or password' };
+}
+
 /** May this address be spoken to without TLS? */
 export function plainHttpWrong(
   url: URL,

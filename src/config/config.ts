@@ -4,13 +4,14 @@ import type { Secret } from '../domain/secret.ts';
 import type { HostPort } from './addresses.ts';
 import type { issuer, service } from './parties.ts';
 import type { accounting, limits, listen, operators, state } from './sections.ts';
-import type { asset, wallet } from './wallets.ts';
+import type { asset, network, wallet } from './wallets.ts';
 
 export type Listen = z.output<ReturnType<typeof listen>>;
 export type State = z.output<ReturnType<typeof state>>;
 export type Accounting = z.output<typeof accounting>;
 export type Issuer = z.output<ReturnType<typeof issuer>>;
 export type Asset = z.output<typeof asset>;
+export type NetworkConfig = z.output<ReturnType<typeof network>>;
 export type WalletConfig = z.output<ReturnType<typeof wallet>>;
 export type Operators = z.output<typeof operators>;
 export type Limits = z.output<typeof limits>;
@@ -37,6 +38,7 @@ export type BudgetsConfig =
       /** 32 bytes in hex, lower case. */
       readonly key: Secret;
       readonly replicas: number;
+      readonly missingAfterMs: number;
     };
 
 /** The configuration. Times end in `Ms`, sizes in `Bytes`; paths are absolute; nothing in it can be changed. */
@@ -49,6 +51,7 @@ export interface Config {
   readonly accounting: Accounting;
   readonly identity: { readonly development: boolean; readonly issuers: readonly Issuer[] };
   readonly services: readonly ServiceConfig[];
+  readonly networks: readonly NetworkConfig[];
   readonly assets: readonly Asset[];
   readonly wallets: readonly WalletConfig[];
   readonly operators: Operators;

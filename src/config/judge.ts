@@ -18,6 +18,7 @@ export function judgeConfig(sections: Sections, parts: Parts, onDisk: boolean): 
   judgeServices(sections, parts);
   judgeMoney(sections, parts);
   judgeWallets(sections, parts);
+  judgeNetworks(sections, parts);
   const wrong = onDisk && parts.state ? judgeStateFolder(parts.state.dir) : undefined;
   if (wrong !== undefined) sections.error(['state', 'dir'], `${parts.state?.dir} ${wrong}`);
 }
@@ -25,6 +26,7 @@ export function judgeConfig(sections: Sections, parts: Parts, onDisk: boolean): 
 function judgeDuplicates(sections: Sections): void {
   const lists: [Path, string][] = [
     [['services'], 'id'],
+    [['networks'], 'id'],
     [['assets'], 'id'],
     [['wallets'], 'id'],
     [['identity', 'issuers'], 'issuer'],
@@ -101,6 +103,10 @@ function judgeRedis(sections: Sections, parts: Parts, secretsRead: boolean): voi
   const absent = sections.raw(at('url')) === undefined;
   if (absent && !redis.sentinels && !redis.cluster)
     sections.error(at('url'), 'is required, or sentinels with master, or cluster');
+  if (parts.limits && redis.missingAfter <= parts.limits.holdLeaseMs) {
+    const message = 'must be longer than limits.holdLease: by then no payment of the missing gateway can still begin';
+    sections.error(at('missingAfter'), message);
+  }
   if (redis.sentinels && redis.cluster) sections.error(at('cluster'), 'contradicts sentinels; keep one');
   if (redis.sentinels && redis.master === undefined)
     sections.error(at('master'), 'is required with sentinels: the name under which they know the server');
@@ -193,5 +199,23 @@ function judgeWallets(sections: Sections, parts: Parts): void {
       ['identity', 'development'],
       'cannot be true beside a wallet of a real rail: anybody with the state folder could spend its money; keep one',
     );
+  }
+}
+
+/** Where nobody looks, an uncertain payment stays uncertain until a person finds out. */
+function judgeNetworks(sections: Sections, parts: Parts): void {
+  const written = sections.items(['networks']).map(({ id }) => id);
+  const wallets = parts.wallets.filter(({ value }) => value.rail === 'evm');
+  for (const { value, path } of wallets) {
+    value.networks.forEach((network, index) => {
+      if (written.includes(network)) return;
+      const message = `is not under networks: what became of an uncertain payment there is not looked up; name an rpc`;
+      sections.warn([...path, 'networks', index], message);
+    });
+  }
+  if (parts.wallets.length < sections.items(['wallets']).length) return;
+  for (const { value, path } of parts.networks) {
+    if (wallets.some(({ value: { networks } }) => networks.includes(value.id))) continue;
+    sections.warn([...path, 'id'], 'is not used, since no wallet pays there; take it out');
   }
 }

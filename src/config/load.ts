@@ -79,6 +79,7 @@ function compose(file: string, parts: Parts): Config | undefined {
     accounting,
     identity: { development: identity.development, issuers: parts.issuers.map(({ value }) => value) },
     services,
+    networks: parts.networks.map(({ value }) => value),
     assets: parts.assets.map(({ value }) => value),
     wallets: parts.wallets.map(({ value }) => value),
     operators,
@@ -90,9 +91,9 @@ function compose(file: string, parts: Parts): Config | undefined {
 function budgetsOf(budgets: NonNullable<Parts['budgets']>, url: Secret | undefined): BudgetsConfig | undefined {
   if (budgets.store === 'embedded') return { store: 'embedded' };
   if (!budgets.redis) return undefined;
-  const { namespace, key, replicas, tls, sentinels: nodes, master, cluster } = budgets.redis;
+  const { namespace, key, replicas, missingAfter, tls, sentinels: nodes, master, cluster } = budgets.redis;
   return {
-    ...{ store: 'redis', url: url ?? null, namespace, key, replicas },
+    ...{ store: 'redis', url: url ?? null, namespace, key, replicas, missingAfterMs: missingAfter },
     ...{ tls: tls !== undefined, ca: tls?.ca ?? null, cluster: cluster ?? null },
     sentinels: nodes && master !== undefined ? { nodes, master } : null,
   };

@@ -4,7 +4,7 @@ import type { Sections } from '../yaml/section.ts';
 import { identity, issuer, service } from './parties.ts';
 import type { Sources } from './secrets.ts';
 import { accounting, budgets, limits, listen, operators, policies, redisAddress, state } from './sections.ts';
-import { asset, wallet } from './wallets.ts';
+import { asset, network, wallet } from './wallets.ts';
 
 /** Everything that could be read; what has problems is undefined or missing from its list. */
 export type Parts = ReturnType<typeof readParts>;
@@ -14,8 +14,6 @@ export function readParts(sections: Sections, sources: Sources) {
   const store = sections.raw(['budgets', 'store']);
   const storeSources: Sources = store === 'redis' ? sources : { ...sources, secrets: 'skip' };
   const readBudgets = sections.one(budgets(storeSources), ['budgets']);
-  const networks = sections.raw(['networks']);
-  if (networks !== undefined) sections.error(['networks'], 'not in this version');
   return {
     listen: sections.one(listen(sources), ['listen']),
     state: sections.one(state(sources), ['state']),
@@ -25,6 +23,7 @@ export function readParts(sections: Sections, sources: Sources) {
     identity: sections.one(identity, ['identity']),
     issuers: sections.each(issuer(sources), ['identity', 'issuers']),
     services: sections.each(service(sources), ['services']),
+    networks: sections.each(network(sources), ['networks']),
     assets: sections.each(asset, ['assets']),
     wallets: sections.each(wallet(sources), ['wallets']),
     operators: sections.one(operators, ['operators']),

@@ -72,6 +72,8 @@ const redis = (sources: Sources) =>
     key: secret(sources, hex32),
     /** How many replicas must have an exposure before it counts. */
     replicas: z.int().min(0).max(16).default(0),
+    /** How long a rebuild waits for a gateway that does not come. */
+    missingAfter: duration('1s', '7d').prefault('10m'),
     /** Certificates to trust instead of the system's. */
     tls: z.strictObject({ ca: certificates(sources).optional() }).optional(),
     sentinels: z.array(peer).min(1).max(100).optional(),

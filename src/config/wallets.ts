@@ -1,10 +1,21 @@
-// The shapes of what is paid with: assets and wallets. Token addresses are canonical from here on.
+// The shapes of what is paid with: assets, wallets, and the networks where payments are looked up. Token addresses are
+// canonical from here on.
 import { z } from 'zod';
 import { readEvmAddress, ZERO_ADDRESS } from '../domain/evm-address.ts';
 import { readMoney } from '../domain/money.ts';
 import { NOT_YET } from '../yaml/section.ts';
 import { duration, MONEY_FACTS, money, refuseText } from '../yaml/units.ts';
-import { ed25519Key, evmKey, type Sources, secret, secretOrPlace } from './secrets.ts';
+import { isLoopback, readNodeUrl } from './addresses.ts';
+import {
+  certificates,
+  ed25519Key,
+  evmKey,
+  type Judge,
+  REFERENCE_FACTS,
+  type Sources,
+  secret,
+  secretOrPlace,
+} from './secrets.ts';
 
 const id = z
   .string()
@@ -15,8 +26,10 @@ const id = z
 
 const EVM = /^eip155:[1-9][0-9]{0,15}$/;
 
+const chain = z.string().regex(EVM, 'must be a chain such as "eip155:8453"');
+
 /** `sandbox`, or CAIP-2 of an EVM chain. */
-const network = z.string().transform((text, context) => {
+const anyNetwork = z.string().transform((text, context) => {
   if (text === 'sandbox' || EVM.test(text)) return text;
   if (/^(solana|bip122|cosmos|stellar|hedera|lightning|stripe|tempo|aptos|sui)(:|$)/.test(text)) {
     return refuseText(context, NOT_YET);
@@ -39,7 +52,7 @@ const worth = z
 export const asset = z
   .strictObject({
     id,
-    network,
+    network: anyNetwork,
     token: z.string().min(1),
     /** One whole unit is 10^decimals atoms. */
     decimals: z.int().min(0).max(36),
@@ -81,6 +94,47 @@ function readToken(onNetwork: string, text: string): { readonly token: string } 
     : { token: address };
 }
 
+const nodeUrl: Judge = (text) => {
+  const read = readNodeUrl(text);
+  return 'wrong' in read ? read : { text };
+};
+
+/** One address, or two that must agree. */
+const rpc = (sources: Sources) =>
+  z
+    .unknown()
+    .transform((written) => (Array.isArray(written) ? written : [written]))
+    .pipe(z.array(secret(sources, nodeUrl)).min(1).max(2))
+    .meta({ anyOf: [REFERENCE_FACTS, { type: 'array', items: REFERENCE_FACTS, minItems: 1, maxItems: 2 }] });
+
+/** A chain, and the nodes that are asked what became of a payment on it. */
+export const network = (sources: Sources) =>
+  z
+    .strictObject({
+      id: chain,
+      rpc: rpc(sources),
+      allowPrivateNetwork: z.boolean().default(false),
+      tls: z.strictObject({ ca: certificates(sources).optional() }).optional(),
+    })
+    .transform(({ tls, ...written }, context) => {
+      const urls = sources.secrets === 'read' ? written.rpc.map((url) => new URL(url.reveal())) : [];
+      urls.forEach((url, index) => {
+        const wrong = plainNodeWrong(url, written.allowPrivateNetwork);
+        if (wrong !== undefined) context.addIssue({ code: 'custom', path: ['rpc', index], message: wrong });
+      });
+      if (urls.length === 2 && urls[0]?.href === urls[1]?.href) {
+        const message = 'is the same as the first; a second node is one that can contradict it';
+        context.addIssue({ code: 'custom', path: ['rpc', 1], message });
+      }
+      return { ...written, ca: tls?.ca ?? null };
+    });
+
+function plainNodeWrong(url: URL, allowPrivateNetwork: boolean): string | undefined {
+  if (url.protocol === 'https:') return undefined;
+  if (!isLoopback(url.hostname)) return 'must be https: plain http is for loopback alone';
+  return allowPrivateNetwork ? undefined : 'is on loopback, which needs allowPrivateNetwork: true';
+}
+
 const proofLifetime = duration('1s', '1h').prefault('5m');
 const maxFee = money.prefault('0 XXX').transform((fee, context) => {
   return fee.micros === 0n ? fee.currency : refuseText(context, NOT_YET);
@@ -105,7 +159,7 @@ const evmWallet = (sources: Sources) =>
       id,
       rail: z.literal('evm'),
       key: secret(sources, evmKey),
-      networks: z.array(z.string().regex(EVM, 'must be a chain such as "eip155:8453"')).min(1),
+      networks: z.array(chain).min(1),
       proofLifetime,
       maxFee,
     })

@@ -28,6 +28,7 @@ export async function openMarket(): Promise<Market> {
   const weather = await sandboxMerchant({
     account: 'acme-weather',
     realm: 'weather.demo',
+    tells: true,
     routes: [
       { method: 'GET', path: '/v1/about', price: null, goods: { kind: 'json', body: { shop: 'Acme Weather' } } },
       { method: 'GET', path: '/v1/forecast', price: '2', goods: { kind: 'json', body: { tomorrow: 'sunny' } } },

@@ -37,6 +37,8 @@ export interface MerchantOptions {
   readonly currency?: string;
   /** Default `shop.test`. */
   readonly realm?: string;
+  /** Tells everybody which payments it took (docs/sandbox-rail.md); default false. */
+  readonly tells?: boolean;
   /** The address it listens on; default 127.0.0.1. */
   readonly host?: string;
   /** Default: a free one. */
@@ -49,7 +51,7 @@ export interface Merchant {
   readonly url: string;
   /** Every payment it took, in order. */
   readonly books: readonly BookEntry[];
-  /** Every request it read, in order, as `GET /path`. */
+  /** Every request for its goods, in order, as `GET /path`. */
   readonly requests: readonly string[];
   close(): Promise<void>;
 }
@@ -57,7 +59,7 @@ export interface Merchant {
 /** Opens the shop; resolves once it listens. */
 export async function sandboxMerchant(options: MerchantOptions): Promise<Merchant> {
   const { routes, account = 'acme', currency = 'usd', realm = 'shop.test' } = options;
-  const { host = '127.0.0.1', port = 0 } = options;
+  const { host = '127.0.0.1', port = 0, tells = false } = options;
   const books: BookEntry[] = [];
   const requests: string[] = [];
   const till = Mppx.create({
@@ -68,6 +70,8 @@ export async function sandboxMerchant(options: MerchantOptions): Promise<Merchan
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.split('?')[0];
+    const nonce = path?.startsWith(TOLD) ? path.slice(TOLD.length) : undefined;
+    if (nonce !== undefined) return tells ? tell(response, books, nonce) : sendJson(response, 404, {});
     requests.push(`${request.method} ${path}`);
     const route = routes.find((each) => each.method === request.method && each.path === path);
     if (route === undefined) return sendJson(response, 404, { error: 'nothing is sold here' });
@@ -101,6 +105,14 @@ export async function sandboxMerchant(options: MerchantOptions): Promise<Merchan
       await closed;
     },
   };
+}
+
+const TOLD = '/.well-known/sandbox-payments/';
+
+/** What became of a payment, by the shop's own books. */
+function tell(response: ServerResponse, books: readonly BookEntry[], nonce: string): void {
+  const isNonce = /^[\w-]{22}$/.test(nonce);
+  sendJson(response, isNonce ? 200 : 404, isNonce ? { redeemed: books.some((entry) => entry.nonce === nonce) } : {});
 }
 
 async function demand(response: ServerResponse, challenge: Response, tamper = (value: string) => value): Promise<void> {

@@ -12,6 +12,8 @@ export interface Step {
   readonly key?: string;
   /** The client gives up after this long and asks again by itself, as model clients do; milliseconds. */
   readonly patienceMs?: number;
+  /** Asked again for this long until it ends as it must; milliseconds. */
+  readonly laterMs?: number;
   /** `paid`, `replayed`, `free`, or the code of a refusal. */
   readonly expected: string;
 }
@@ -99,23 +101,41 @@ export const STEPS: readonly Step[] = [
     path: '/weather/v1/forecast',
     expected: 'budget_exceeded',
   },
+  {
+    title: 'what the shop hung on, once its books were read',
+    agent: 'intern-1',
+    method: 'GET',
+    path: '/weather/v1/radar',
+    laterMs: 10_000,
+    expected: 'already_paid',
+  },
 ];
 
-/** Calls the gateway once for a step, or as often as an impatient client would. */
+/** Calls the gateway for a step until it has ended, or as it must. */
 export async function play(step: Step, gateway: string, token: string): Promise<StepOutcome> {
+  const end = Date.now() + (step.laterMs ?? 0);
+  for (;;) {
+    const outcome = await ask(step, gateway, token);
+    if (outcome.outcome === step.expected || Date.now() >= end) return outcome;
+    await sleep(300);
+  }
+}
+
+/** Calls once, or as often as an impatient client would. */
+async function ask(step: Step, gateway: string, token: string): Promise<StepOutcome> {
   const headers: Record<string, string> = { 'purser-token': token };
   if (step.key !== undefined) headers['idempotency-key'] = step.key;
-  const ask = (patienceMs?: number) =>
+  const send = (patienceMs?: number) =>
     fetch(`${gateway}${step.path}`, {
       method: step.method,
       headers,
       ...(step.method === 'POST' ? { body: JSON.stringify({ prompt: 'a tale' }) } : {}),
       ...(patienceMs === undefined ? {} : { signal: AbortSignal.timeout(patienceMs) }),
     });
-  let answer = await ask(step.patienceMs).catch(() => null);
+  let answer = await send(step.patienceMs).catch(() => null);
   for (let tries = 0; tries < 12 && (answer === null || answer.status === 409); tries += 1) {
     await sleep(300);
-    answer = await ask(step.patienceMs).catch(() => null);
+    answer = await send(step.patienceMs).catch(() => null);
   }
   if (answer === null) return { step, outcome: 'no answer', status: 0, amount: '', receipt: '', detail: '' };
   return read(step, answer);

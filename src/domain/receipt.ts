@@ -96,7 +96,7 @@ export const receiptEntry = z.strictObject({
   settlement: z
     .strictObject({
       evidence: z.enum(['answered', 'rail', 'person']).optional(),
-      /** The service's own reference: a claim of the service, cut to 256 characters. */
+      /** `answered`: the service's own claim; `rail`: what its books showed. Cut to 256 characters. */
       reference: text.optional(),
       receiptHash: hex.optional(),
       upstreamStatus: z.int().optional(),
@@ -114,9 +114,13 @@ export const receiptEntry = z.strictObject({
       outcome: z.enum(['applied', 'rejected']),
       by: text.optional(),
       because: text.optional(),
+      /** `resolved`: what the books of the rail showed, which this was ordered against. */
+      against: text.optional(),
       version: hex.optional(),
     })
     .optional(),
+  /** `operator`: the public key that signs every receipt after this one; `x` as in its JWK. */
+  nextKey: z.strictObject({ kid: text, x: text }).optional(),
 });
 
 /** A receipt as it is sealed: the entry and its place in the chain. */

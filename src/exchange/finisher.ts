@@ -17,6 +17,7 @@ const RETRY_MS = 1_000;
 export class Finisher {
   readonly #parts: Parts;
   readonly #waiting: { outcome: Outcome; sealed: Sealed | null }[] = [];
+  readonly #running = new Set<string>();
   #timer: Timer | null = null;
   #busy = false;
 
@@ -38,9 +39,19 @@ export class Finisher {
     return this.#waiting.length;
   }
 
-  /** Does an outcome of this hold wait? */
-  waitsFor(hold: string): boolean {
-    return this.#waiting.some(({ outcome }) => outcome.entry.hold?.id === hold);
+  /** Is the end of this hold still ours to write: its purchase runs, or its outcome waits? Nobody else may end it. */
+  holds(hold: string): boolean {
+    return this.#running.has(hold) || this.#waiting.some(({ outcome }) => outcome.entry.hold?.id === hold);
+  }
+
+  /** While its proof may be sent and its answer be judged a hold is ours. */
+  async running(hold: string, purchase: () => Promise<void>): Promise<void> {
+    this.#running.add(hold);
+    try {
+      await purchase();
+    } finally {
+      this.#running.delete(hold);
+    }
   }
 
   /** One last try, then no more. */

@@ -3,6 +3,7 @@ import type { LineState } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
 import type { RefusalCode } from '../domain/refusal.ts';
+import type { Exposure } from './exposure.ts';
 import type { LocatedVisit } from './forwarding.ts';
 import type { Parts } from './parts.ts';
 import type { Order } from './purchase.ts';
@@ -15,6 +16,8 @@ export interface Payment {
   readonly lines: readonly LineState[];
   /** The id of the `intended` receipt; empty until it is sealed. */
   intended: string;
+  /** Taken when the hold is exposed. */
+  exposure: Exposure;
   /** SHA-256 in hex of the proof; null until it is made. */
   proofHash: string | null;
 }
@@ -30,7 +33,7 @@ export function paymentEntry(
   const { request, planned, judged } = order;
   const { policy, entitlement, checks, ...demand } = judged;
   const base = visitEntry(parts, visit);
-  const { claim } = request;
+  const hashes = parts.budget.hashes(request.claim);
   return {
     kind,
     ...base,
@@ -55,8 +58,8 @@ export function paymentEntry(
       })),
     },
     claim: {
-      ...(claim.key === null ? {} : { key: parts.ledger.mask(`key:${claim.subject}:${claim.key}`) }),
-      repeat: parts.ledger.mask(`repeat:${claim.subject}:${claim.fingerprint}`),
+      ...(hashes.key === null ? {} : { key: hashes.key }),
+      repeat: hashes.repeat,
     },
     proof: {
       identity: planned.identity,

@@ -12,6 +12,7 @@ import { type ReceiptState, receiptHeader } from '../inbound/reply.ts';
 import { standing } from '../policy/decide.ts';
 import type { Answer } from '../upstream/answer.ts';
 import type { Forwarded } from '../upstream/forward.ts';
+import { exposureNow, stands } from './exposure.ts';
 import type { Finisher, Outcome } from './finisher.ts';
 import { forwardPaid, headersForAgent, type LocatedVisit } from './forwarding.ts';
 import { judgeAnswer } from './judge.ts';
@@ -37,11 +38,18 @@ export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refus
     return lost;
   }
   const runMs = visit.service.paymentSettleMs + RUN_MARGIN_MS;
+  payment.exposure = exposureNow(parts);
   const outcome = await during(visit, 'expose', () => parts.budget.expose(order.request.id, runMs));
   if (outcome.kind === 'stopped')
-    return refuse('stopped', 'An operator stopped payments while this one was being decided.');
+    return refuse(
+      'stopped',
+      'An operator stopped payments while this one was being decided. Wait until that is lifted, or ask them.',
+    );
   if (outcome.kind === 'lapsed')
-    return refuse('store_unavailable', 'The hold lapsed before the payment could begin; nothing was paid.');
+    return refuse(
+      'store_unavailable',
+      'The hold lapsed before the payment could begin; nothing was paid. Try again shortly.',
+    );
   return undefined;
 }
 
@@ -82,12 +90,14 @@ export async function sealIntended(parts: Parts, payment: Payment): Promise<'sea
  * Makes the proof, sends it once, and brings the purchase to its end. Never throws: after `intended` doubt is an end.
  */
 export async function payAndAnswer(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
-  try {
-    await pay(parts, finisher, payment);
-  } catch (fault) {
-    parts.watch.fault('exchange', fault);
-    await uncertain(parts, finisher, payment, 'payment_uncertain', null);
-  }
+  await finisher.running(payment.order.request.id, async () => {
+    try {
+      await pay(parts, finisher, payment);
+    } catch (fault) {
+      parts.watch.fault('exchange', fault);
+      await uncertain(parts, finisher, payment, 'payment_uncertain', null);
+    }
+  });
 }
 
 async function pay(parts: Parts, finisher: Finisher, payment: Payment): Promise<void> {
@@ -108,6 +118,7 @@ async function sendProof(parts: Parts, payment: Payment): Promise<Forwarded> {
   const { visit, order } = payment;
   const { offer, planned } = order;
   let authorization: string;
+  if (!stands(parts, payment.exposure)) return { kind: 'unsent', why: 'unreachable' };
   try {
     const proof = await during(visit, 'prove', () => order.wallet.prove(planned, order.asset));
     authorization = mppAuthorization(offer.challenge, proof.payload, proof.source);
@@ -115,7 +126,7 @@ async function sendProof(parts: Parts, payment: Payment): Promise<Forwarded> {
     parts.watch.fault('exchange', fault);
     return { kind: 'unsent', why: 'unreachable' };
   }
-  const inTime = () => parts.clock.now() < planned.redeemableUntil;
+  const inTime = () => parts.clock.now() < planned.redeemableUntil && stands(parts, payment.exposure);
   payment.proofHash = createHash('sha256').update(authorization).digest('hex');
   return forwardPaid(parts, visit, authorization, inTime);
 }
@@ -229,11 +240,14 @@ async function neverSent(
   payment: Payment,
   why: 'unreachable' | 'timeout',
 ): Promise<void> {
-  const code = why === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable';
+  const fenced = !stands(parts, payment.exposure);
+  const code = fenced ? 'store_unavailable' : why === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable';
   const entry = paymentEntry(parts, payment, 'voided', { settlement: {}, code });
   const release = () => parts.budget.void(payment.order.request.id, 'freed');
   const receipt = await finish(finisher, payment, { entry, apply: release });
-  const detail = 'The payment proof was made but never left the gateway, and was destroyed; nothing was paid.';
+  const detail = fenced
+    ? 'The budget store had to be rebuilt, or this gateway was away, before the payment could begin; nothing was paid.'
+    : 'The payment proof was made but never left the gateway, and was destroyed; nothing was paid.';
   answerUnsealed(parts, payment.visit, refuse(code, detail), receipt ?? payment.intended);
 }
 

@@ -28,11 +28,14 @@ export async function recover(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>)
 }
 
 /** Applies a sealed outcome to the store again; idempotent by hold id. */
-async function applyOutcome(parts: Pick<Parts, 'budget'>, receipt: Receipt): Promise<void> {
+export async function applyOutcome(parts: Pick<Parts, 'budget'>, receipt: Receipt): Promise<void> {
   const hold = receipt.hold?.id;
   if (hold === undefined) return;
   if (receipt.kind === 'settled') await parts.budget.settle(hold);
-  if (receipt.kind === 'voided') await parts.budget.void(hold, 'freed');
+  if (receipt.kind === 'voided') {
+    // What was never sent may be bought again; what evidence showed to be dead was told to its agent as uncertain.
+    await parts.budget.void(hold, receipt.settlement?.evidence === 'rail' ? 'kept' : 'freed');
+  }
   if (receipt.kind === 'resolved') {
     if (receipt.change?.what === 'resolved as settled') await parts.budget.settle(hold);
     else await parts.budget.void(hold, 'kept');
@@ -42,8 +45,7 @@ async function applyOutcome(parts: Pick<Parts, 'budget'>, receipt: Receipt): Pro
 }
 
 /** What the agent of an uncertain purchase was told, so that its repeats are told the same. */
-function uncertainCode({ kind, decision }: Receipt): UncertainCode | null {
-  if (kind !== 'uncertain') return null;
+function uncertainCode({ decision }: Receipt): UncertainCode | null {
   return isUncertainCode(decision?.code) ? decision.code : null;
 }
 

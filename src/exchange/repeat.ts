@@ -7,7 +7,7 @@ import type { KeptAnswer } from '../inbound/kept-answers.ts';
 import type { Finisher } from './finisher.ts';
 import type { Parts } from './parts.ts';
 import { answerUnsealed } from './refusing.ts';
-import { isUncertainCode, uncertainRefusal } from './uncertain.ts';
+import { isUncertainCode, uncertainRefusal, voidedRefusal } from './uncertain.ts';
 import { type Visit, visitEntry } from './visit.ts';
 
 /** The refusal of a key that stands for another request; this one is sealed like any other. */
@@ -26,14 +26,15 @@ export async function answerRepeat(parts: Parts, finisher: Finisher, visit: Visi
 function repeatRefusal(purchase: Purchase): Refusal {
   if (purchase.running) return refuse('in_flight', 'This purchase is still running; ask again in a moment.');
   const amount = formatMicros(purchase.micros);
+  const { code, upstreamStatus = null } = purchase.ending ?? {};
   if (purchase.state === 'settled') {
-    const detail =
-      'This purchase was paid for already, and its answer is no longer kept. A new Idempotency-Key buys again.';
+    const answer = isUncertainCode(code) ? 'its answer never came' : 'its answer is no longer kept';
+    const detail = `This purchase was paid for already, and ${answer}. A new Idempotency-Key buys again.`;
     return refuse('already_paid', detail, { members: { amount, state: 'settled' } });
   }
-  const code = purchase.ending?.code;
   const own = isUncertainCode(code) ? code : 'payment_uncertain';
-  return uncertainRefusal(own, purchase.ending?.upstreamStatus ?? null, amount, purchase.redeemableUntil);
+  const tell = purchase.state === 'voided' ? voidedRefusal : uncertainRefusal;
+  return tell(own, upstreamStatus, amount, purchase.redeemableUntil);
 }
 
 async function latestReceipt(parts: Parts, purchase: Purchase): Promise<string | null> {

@@ -28,10 +28,33 @@ export function uncertainRefusal(
   amount: string,
   redeemableUntil: number,
 ): Refusal {
-  return refuse(code, `${UNCERTAIN_DETAIL[code]} Asking again does not pay again; a new Idempotency-Key would.`, {
+  return refusal(code, UNCERTAIN_DETAIL[code], 'exposed', { upstreamStatus, amount, redeemableUntil });
+}
+
+/** What a repeat is told once it is known that the proof was not redeemed: its own code, and where the money is. */
+export function voidedRefusal(
+  code: UncertainCode,
+  upstreamStatus: number | null,
+  amount: string,
+  redeemableUntil: number,
+): Refusal {
+  const detail =
+    'This purchase failed after a payment proof was sent. Meanwhile it is known that the proof was not redeemed and ' +
+    'no longer can be: nothing was paid, and the money is back in the budget.';
+  return refusal(code, detail, 'voided', { upstreamStatus, amount, redeemableUntil });
+}
+
+function refusal(
+  code: UncertainCode,
+  detail: string,
+  state: 'exposed' | 'voided',
+  known: { readonly upstreamStatus: number | null; readonly amount: string; readonly redeemableUntil: number },
+): Refusal {
+  const { upstreamStatus, amount, redeemableUntil } = known;
+  return refuse(code, `${detail} Asking again does not pay again; a new Idempotency-Key would.`, {
     members: {
       amount,
-      state: 'exposed',
+      state,
       redeemableUntil: new Date(redeemableUntil).toISOString(),
       ...(upstreamStatus === null ? {} : { upstreamStatus }),
     },

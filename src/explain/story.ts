@@ -142,9 +142,9 @@ function wordsOf(one: Receipt): string {
     case 'intended':
       return 'the payment was named on its rail, before any proof of it was made';
     case 'settled':
-      return `settled${evidence(settlement?.evidence)}${status}${code}`;
+      return `settled${evidence(settlement)}${status}${code}`;
     case 'voided':
-      return `voided${evidence(settlement?.evidence)}${status}${code}`;
+      return `voided${evidence(settlement)}${status}${code}`;
     case 'uncertain':
       return `outcome unknown${status}${code}`;
     case 'resolved':
@@ -161,9 +161,14 @@ function wordsOf(one: Receipt): string {
 
 const EVIDENCE = { answered: 'by its answer', rail: 'by the books of the rail', person: 'by a person' } as const;
 
-const evidence = (known: keyof typeof EVIDENCE | undefined): string => (known ? ` ${EVIDENCE[known]}` : '');
+function evidence(settlement: Receipt['settlement']): string {
+  if (!settlement?.evidence) return '';
+  const { evidence: by, reference } = settlement;
+  return ` ${EVIDENCE[by]}${by === 'rail' && reference !== undefined ? ` (${reference})` : ''}`;
+}
 
 function byAndWhy(change: Receipt['change']): string {
   const by = change?.by === undefined ? '' : ` by ${change.by}`;
-  return `${by}${change?.because === undefined ? '' : `: ${change.because}`}`;
+  const against = change?.against === undefined ? '' : `, against the books of the rail (${change.against})`;
+  return `${by}${against}${change?.because === undefined ? '' : `: ${change.because}`}`;
 }

@@ -152,8 +152,12 @@ function paymentText({ end, hold, proof, settlement, offer }: Story): string[] {
     `hold ${hold.id}: ${hold.amount} ${offer?.currency ?? ''} of wallet ${hold.wallet}${fee}`,
     ...budgets,
     ...(proof ? [`on the rail: ${proof.identity}; no proof can be redeemed after ${proof.redeemableUntil}`] : []),
-    ...(settlement?.reference === undefined ? [] : [`reference "${settlement.reference}", as the service claims`]),
+    ...(settlement?.reference === undefined ? [] : [referenceText(settlement.reference, settlement.evidence)]),
   ];
+}
+
+function referenceText(reference: string, evidence: NonNullable<Receipt['settlement']>['evidence']): string {
+  return evidence === 'rail' ? `the rail shows: ${reference}` : `reference "${reference}", as the service claims`;
 }
 
 function holdText({ hold }: Findings): string[] {

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Budget } from '../budget/budget.ts';
 import type { Config } from '../config/config.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
-import { DEVELOPMENT_ISSUER } from '../identity/development-issuer.ts';
+import { DEVELOPMENT_ISSUER } from '../identity/issuer.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../observe/log.ts';
 import type { LoadedPolicies, PolicyContext } from '../policy/load.ts';

@@ -3,6 +3,7 @@ import type { Budget } from '../budget/budget.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { LineState, OpenHold } from '../domain/hold.ts';
+import type { Turns } from '../domain/turns.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
 import type { Metrics, MetricsOptions } from '../observe/metrics.ts';
@@ -29,13 +30,19 @@ export interface Operated {
 const MOST_SCOPES = 1_000;
 
 /** Where a scrape reads from. */
-export function metricsOptions({ config, budget, ledger, authority, status }: Operated): MetricsOptions {
+export function metricsOptions({ config, budget, ledger, authority, status }: Operated, clock: Clock): MetricsOptions {
   return {
     services: config.services.map((service) => service.id),
-    store: async () => ({
-      holds: countHolds(await budget.openHolds()),
-      budgets: await fullest(budget, authority.current()),
-    }),
+    rails: [...new Set(config.wallets.map(({ rail }) => rail))],
+    store: async () => {
+      const open = await budget.openHolds();
+      const oldest = open.find(({ state }) => state === 'uncertain');
+      return {
+        holds: countHolds(open),
+        oldestUncertainSeconds: oldest ? Math.max(0, clock.now() - oldest.heldAt) / 1_000 : 0,
+        budgets: await fullest(budget, authority.current()),
+      };
+    },
     policy: () => ({
       version: authority.current().version,
       lastReloadSuccessful: authority.lastReloadSuccessful(),
@@ -63,9 +70,13 @@ export async function operatorsOptions(
     log: Log;
     wallets: readonly Wallet[];
     unwritten: OrderParts['unwritten'];
+    turns: Turns;
+    evidence: OrderParts['evidence'];
+    sight: OperatorsOptions['sight'];
   },
 ): Promise<OperatorsOptions> {
-  const { config, budget, ledger, authority, status, metrics, tls, clock, log, wallets, unwritten } = parts;
+  const { config, budget, ledger, authority, status, metrics, tls, clock, log, wallets } = parts;
+  const { unwritten, turns, evidence, sight } = parts;
   const configured = config.operators.tokens.map((token) => ({ ...token, localOnly: false }));
   return {
     listen: config.listen.operators,
@@ -84,7 +95,11 @@ export async function operatorsOptions(
     unexpected: (error) => log.event('error', 'an operator request ended in a fault', { error: errorFacts(error) }),
     budget,
     ledger,
-    orders: createOrders({ budget, ledger, clock, unwritten, knows: knows(config, () => authority.current()) }),
+    orders: createOrders({
+      ...{ budget, ledger, clock, unwritten, turns, evidence },
+      knows: knows(config, () => authority.current()),
+    }),
+    sight,
     budgetTerms: () => [...authority.current().budgets.values()],
     explain: explainer(config, () => authority.current(), { wallets, budget, clock, source: 'the running gateway' }),
     policy: () => ({

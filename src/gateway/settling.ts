@@ -1,16 +1,20 @@
 // Keeps the gateway fit to pay: recovers what an earlier process left open, compares the budgets with the store's
 // record, and tells the store that this gateway lives. What fails is tried again until it works; until then nothing is
 // bought.
+import type { SharedBudget } from '../budget/redis-budget.ts';
 import type { Parts } from '../exchange/parts.ts';
 import { recover } from '../exchange/recover.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
 import type { Authority } from './authority.ts';
+import { keepJoined } from './rejoining.ts';
 
 /** How the gateway stands; read by the exchange, the metrics and /readyz. */
 export interface Status {
   draining: boolean;
   recovered: boolean;
   storeAnswers: boolean;
+  /** Why a store that is shared is closed to this gateway, for people; null while it is open. */
+  storeClosed: string | null;
 }
 
 /** The loops, and the first try. */
@@ -23,13 +27,23 @@ export interface Settling {
 const HEARTBEAT_MS = 500;
 const RETRY_MS = 1_000;
 
-/** Starts both loops. */
+/** Starts the loops; with a store that is shared also those that keep it in agreement with the receipts. */
 export function keepSettled(
-  parts: Pick<Parts, 'budget' | 'ledger' | 'watch' | 'timers'>,
+  parts: Pick<Parts, 'budget' | 'ledger' | 'watch' | 'timers' | 'clock'>,
   authority: Pick<Authority, 'agreed' | 'agree'>,
+  shared: SharedBudget | null,
   status: Status,
   log: Log,
 ): Settling {
+  const rejoining =
+    shared &&
+    keepJoined(shared, {
+      ...parts,
+      log,
+      closed: (why) => {
+        status.storeClosed = why;
+      },
+    });
   const beat = () =>
     parts.budget.heartbeat().then(
       () => heard(status, log, true),
@@ -72,6 +86,7 @@ export function keepSettled(
     stop: () => {
       heartbeat.close();
       retry.close();
+      rejoining?.stop();
     },
   };
 }

@@ -2,10 +2,13 @@
 import { extname } from 'node:path';
 import type { Budget } from '../budget/budget.ts';
 import { embeddedBudget } from '../budget/embedded-budget.ts';
+import { notesIn } from '../budget/notes.ts';
+import type { SharedBudget } from '../budget/redis-budget.ts';
 import type { BudgetOptions } from '../budget/store-budget.ts';
 import type { Config } from '../config/config.ts';
 import { type Clock, type Random, SYSTEM_TIMERS } from '../domain/clock.ts';
 import type { Receipt } from '../domain/receipt.ts';
+import { accountIn } from '../ledger/account-operations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openLedger } from '../ledger/sealed-ledger.ts';
 import { openState, type StateThread } from '../state/thread.ts';
@@ -14,6 +17,8 @@ import type { StateWorkerData } from '../state-worker.ts';
 /** The durable parts of a gateway. */
 export interface OpenStore {
   readonly budget: Budget;
+  /** What keeps a store that is shared in agreement with the receipts; null where the gateway has it to itself. */
+  readonly shared: SharedBudget | null;
   readonly ledger: Ledger;
   /** 32 bytes under which claims and upstream idempotency keys are hashed; the same at every gateway of the store. */
   readonly key: Uint8Array;
@@ -50,9 +55,10 @@ export async function openStore(
   try {
     const ledger = await openLedger(thread, sealed);
     const key = keyOf(config, ledger);
-    const budget = await openBudget(config, thread, { log: ledger.log, key, clock, random });
+    const { budget, shared } = await openBudget(config, thread, ledger, { log: ledger.log, key, clock, random });
     return {
       budget,
+      shared,
       ledger,
       key,
       onLost: (callback) => thread.onExit(callback),
@@ -75,7 +81,12 @@ function keyOf(config: Config, ledger: Ledger): Uint8Array {
 
 type Named = Pick<BudgetOptions, 'log' | 'key' | 'clock' | 'random'>;
 
-async function openBudget(config: Config, thread: StateThread, named: Named): Promise<Budget> {
+async function openBudget(
+  config: Config,
+  thread: StateThread,
+  ledger: Ledger,
+  named: Named,
+): Promise<Pick<OpenStore, 'budget' | 'shared'>> {
   const { budgets, accounting, limits } = config;
   const options = {
     ...named,
@@ -83,13 +94,17 @@ async function openBudget(config: Config, thread: StateThread, named: Named): Pr
     timeZone: accounting.timeZone,
     repeatWindowMs: limits.repeatWindowMs,
   };
-  if (budgets.store === 'embedded') return embeddedBudget(thread, options);
+  if (budgets.store === 'embedded') return { budget: embeddedBudget(thread, options), shared: null };
   const { openRedisBudget } = await import('../budget/redis-budget.ts');
-  return openRedisBudget({
+  const shared = await openRedisBudget({
     ...options,
     ...{ url: budgets.url?.reveal() ?? null, tls: budgets.tls, ca: budgets.ca },
     ...{ sentinels: budgets.sentinels, cluster: budgets.cluster },
     namespace: budgets.namespace,
     replicas: budgets.replicas,
+    account: accountIn(thread, () => ledger.newest()),
+    notes: notesIn(thread),
+    missingAfterMs: budgets.missingAfterMs,
   });
+  return { budget: shared.budget, shared };
 }

@@ -5,6 +5,7 @@ import type { RequestEnd, RequestWatch, Step, Watch } from '../exchange/parts.ts
 import { errorFacts, type Log } from '../observe/log.ts';
 import type { Metrics, PaymentState, Stage } from '../observe/metrics.ts';
 import type { RequestTracer, TracedSpan } from '../trace/span.ts';
+import type { LookingParts } from './looking.ts';
 import {
   answerAttributes,
   callAttributes,
@@ -73,6 +74,16 @@ export function watchReceipts(log: Log, metrics: Metrics, railOf: (wallet: strin
   return (receipt: Receipt): void => {
     log.receipt(receipt);
     count(metrics, receipt, railOf);
+  };
+}
+
+/** Counts every look-up, and says loudly what cannot be. `rail` is null where no books are configured. */
+export function watchEvidence(log: Log, metrics: Metrics): LookingParts['seen'] {
+  return (hold, rail, { verdict, alarming, seen }) => {
+    if (rail !== null) metrics.evidence(rail, alarming ? 'alarming' : verdict);
+    if (!alarming) return;
+    const about = { hold: hold.id, service: hold.service, wallet: hold.wallet, detail: seen };
+    log.event('error', 'the evidence of a payment cannot be; its money stays held until somebody looks', about);
   };
 }
 

@@ -7,10 +7,7 @@ import { join } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
 import { judgeAccess, processIdentity } from '../domain/access.ts';
 import { isName } from './claims.ts';
-import type { IssuerOptions } from './issuer.ts';
-
-/** The `iss` of every token of the development issuer. */
-export const DEVELOPMENT_ISSUER = 'purser-development';
+import { DEVELOPMENT_ISSUER, type IssuerOptions } from './issuer.ts';
 
 /** The longest life of its tokens, in seconds. */
 export const DEVELOPMENT_MAX_TTL_SECONDS = 3_600;

@@ -14,8 +14,7 @@ import {
   quoted,
 } from './claims.ts';
 import { type CompactJws, MAX_TOKEN_LENGTH, readCompactJws } from './compact-jws.ts';
-import { DEVELOPMENT_ISSUER } from './development-issuer.ts';
-import type { IssuerOptions } from './issuer.ts';
+import { DEVELOPMENT_ISSUER, type IssuerOptions } from './issuer.ts';
 import type { FoundKey, KeySet } from './key-set.ts';
 
 /** One issuer, its keys, and where the configuration names it. */

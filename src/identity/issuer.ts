@@ -1,6 +1,9 @@
 // What is configured about one issuer of identity tokens, and the signature algorithms that identity knows at all.
 import type { JSONWebKeySet } from 'jose';
 
+/** The `iss` of every token of the development issuer. */
+export const DEVELOPMENT_ISSUER = 'purser-development';
+
 /** Asymmetric signature algorithms (RFC 7518, RFC 8037, RFC 9864); there is no other for an identity token. */
 export const ALGORITHMS: readonly string[] = [
   'EdDSA',

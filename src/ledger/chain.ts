@@ -23,12 +23,18 @@ export interface Link {
   readonly development?: true;
 }
 
-/** The key a log is signed with; `kid` is the RFC 7638 thumbprint of its public half. */
+/** The key a log is signed with; `kid` is the RFC 7638 thumbprint of its public half, `x` that half as in a JWK. */
 export interface LogKey {
   readonly privateKey: KeyObject;
   readonly kid: string;
-  /** The public key as a JWK for a JWKS (RFC 8037). */
-  readonly jwk: Readonly<Record<string, string>>;
+  readonly x: string;
+}
+
+/** A public key of a log, and the first receipt that it signs or may sign. */
+export interface DatedKey {
+  readonly kid: string;
+  readonly x: string;
+  readonly seq: number;
 }
 
 /** The signed statement that a log reached `seq`, kept elsewhere or at the end of an export. */
@@ -66,14 +72,27 @@ export function compactJws(payload: string, typ: string, kid: string, signature:
   return `${protectedPart(typ, kid)}.${base64url(payload)}.${signature}`;
 }
 
-/** The key with its thumbprint and public form. Throws TypeError when it is not Ed25519. */
+/** The key with its thumbprint and public half. Throws TypeError when it is not Ed25519. */
 export function logKeyOf(privateKey: KeyObject): LogKey {
   if (privateKey.asymmetricKeyType !== 'ed25519') throw new TypeError('a log key is an Ed25519 key');
   const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
   if (x === undefined) throw new TypeError('a log key has a public half');
-  const required = { crv: 'Ed25519', kty: 'OKP', x };
-  const kid = createHash('sha256').update(canonicalJson(required)).digest('base64url');
-  return { privateKey, kid, jwk: { ...required, kid, alg: 'EdDSA', use: 'sig' } };
+  return { privateKey, kid: kidOfKey(x), x };
+}
+
+/** The RFC 7638 thumbprint of an Ed25519 key. */
+export const kidOfKey = (x: string): string =>
+  createHash('sha256')
+    .update(canonicalJson({ crv: 'Ed25519', kty: 'OKP', x }))
+    .digest('base64url');
+
+/**
+ * The keys of a log as a JWKS (RFC 8037). `log` and `seq` say whose receipts a key signs and from which one on, so that
+ * a retired key, or that of another log, passes for no other.
+ */
+export function jwksOf(log: string, keys: readonly DatedKey[]): { keys: Record<string, unknown>[] } {
+  const known = { alg: 'EdDSA', crv: 'Ed25519', kty: 'OKP', use: 'sig' };
+  return { keys: keys.map(({ kid, x, seq }) => ({ ...known, kid, log, seq, x })) };
 }
 
 const base64url = (text: string): string => Buffer.from(text).toString('base64url');

@@ -3,11 +3,14 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { codedError, type Operations } from '../domain/operations.ts';
 import { type ReceiptEntry, receiptEntry, type Sealed } from '../domain/receipt.ts';
-import { bindReceipt, type Head, type Link, type LogKey, nextLink, RECEIPT_TYP, signPart } from './chain.ts';
-import { openLogKey, openMaskKey } from './key-files.ts';
+import { bindReceipt, type DatedKey, type Head, type Link, nextLink, RECEIPT_TYP, signPart } from './chain.ts';
+import { checkpointOperations } from './checkpoints.ts';
+import { openMaskKey } from './key-files.ts';
+import { type Keys, openKeys } from './key-ring.ts';
 import type { ReceiptFilter, Unfinished } from './ledger.ts';
+import { addLogKey, datedKeys } from './log-keys.ts';
 import { receiptAt, sealedOf, selectReceipts, seqOfId } from './query.ts';
-import { headOf, kidOf, prepareTables, SELECTORS } from './tables.ts';
+import { headOf, prepareTables, SELECTORS } from './tables.ts';
 
 /** What the ledger needs to know in the state thread. */
 export interface LedgerSettings {
@@ -17,17 +20,28 @@ export interface LedgerSettings {
   readonly development: boolean;
 }
 
-/** What the gateway's side is told once. */
+/** What the gateway's side is told at first, and again after a rotation. */
 export interface LedgerAbout {
   readonly log: string;
-  readonly jwk: Readonly<Record<string, string>>;
+  /** All public keys of the log, the current one last. */
+  readonly keys: readonly DatedKey[];
+  /** A rotation is sealed, but the key before it still lies beside the new one. */
+  readonly rotating: boolean;
   readonly maskKey: Uint8Array;
+  /** The newest receipt's number; 0 when there is none. */
+  readonly newest: number;
 }
 
 /** What sealing added to the entry. */
 export interface SealedLink {
   readonly link: Link;
   readonly hash: string;
+}
+
+/** Who rotates the log's key, and why. */
+export interface Rotation {
+  readonly by: string;
+  readonly because: string;
 }
 
 const LIST_DEFAULT = 100;
@@ -39,18 +53,28 @@ const LIST_MOST = 1_000;
  */
 export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now: () => number): Operations {
   const { log } = prepareTables(db);
-  const key = openLogKey(settings.dir, kidOf(db));
-  const about: LedgerAbout = { log, jwk: key.jwk, maskKey: openMaskKey(settings.dir) };
-  const seal = sealer(db, { log, key, development: settings.development, now });
+  const keys = openKeys(db, settings.dir);
+  const maskKey = openMaskKey(settings.dir, headOf(db).seq);
+  const seal = sealer(db, { log, keys, development: settings.development, now });
+  const about = (): LedgerAbout => ({
+    ...{ log, keys: datedKeys(db), rotating: keys.rotating(), maskKey },
+    newest: headOf(db).seq,
+  });
   const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
+  const synced = db.prepare("INSERT OR REPLACE INTO ledger VALUES ('synced', ?)");
   return {
-    'ledger.about': { durable: false, run: () => about },
+    'ledger.about': { durable: false, run: about },
     'ledger.seal': { durable: true, run: (entry) => seal(readEntry(entry)) },
     'ledger.applied': { durable: false, run: (seq) => void applied.run(Number(seq)) },
     'ledger.find': { durable: false, run: (id) => find(db, seqOfId(log, String(id))) },
     'ledger.list': { durable: false, run: (filter) => list(db, filter as ReceiptFilter) },
     'ledger.exchange': { durable: false, run: (exchange) => ofExchange(db, String(exchange)) },
     'ledger.unfinished': { durable: false, run: () => unfinished(db) },
+    'ledger.rotate': { durable: true, run: (rotation) => rotate(db, keys, seal, rotation as Rotation) },
+    // What was committed before it, also by a process that is gone, is on the disk once this is answered.
+    'ledger.sync': { durable: true, run: () => void synced.run(String(now())) },
+    'ledger.retire': { durable: false, run: () => keys.retire() },
+    ...checkpointOperations(db, log, () => keys.current()),
   };
 }
 
@@ -61,6 +85,7 @@ function readEntry(value: unknown): ReceiptEntry {
   if ((kind === 'intended' || isOutcome(kind)) && (!hold || !exchange)) {
     throw codedError('entry_invalid', `a receipt of kind ${kind} must name its hold and its exchange`);
   }
+  if (entry.data.nextKey) throw codedError('entry_invalid', 'only a rotation names a next key');
   return entry.data;
 }
 
@@ -69,24 +94,27 @@ const isOutcome = (kind: ReceiptEntry['kind']): boolean =>
 
 interface Sealer {
   readonly log: string;
-  readonly key: LogKey;
+  readonly keys: Keys;
   readonly development: boolean;
   readonly now: () => number;
 }
 
-function sealer(db: DatabaseSync, { log, key, development, now }: Sealer): (entry: ReceiptEntry) => SealedLink {
+type Seal = (entry: ReceiptEntry) => SealedLink;
+
+function sealer(db: DatabaseSync, { log, keys, development, now }: Sealer): Seal {
   const columns = ['seq', 'at', ...SELECTORS, 'hash', 'kid', 'signature', 'bytes'];
   const insert = db.prepare(
     `INSERT INTO receipts (${columns.join(', ')}) VALUES (${columns.map((column) => `:${column}`).join(', ')})`,
   );
   const remember = rememberer(db);
   const last = db.prepare('SELECT seq, hash FROM receipts ORDER BY seq DESC LIMIT 1');
-  // The head is read each time rather than kept: a batch that is rolled back then needs no undoing here.
+  // Head and key are read each time rather than kept: a batch that is rolled back then needs no undoing here.
   const head = (): Head => {
     const row = last.get();
     return row ? { seq: Number(row.seq), hash: String(row.hash) } : headOf(db);
   };
   return (entry) => {
+    const key = keys.current();
     const link = nextLink(log, head(), new Date(now()).toISOString(), development);
     const { bytes, hash } = bindReceipt(entry, link);
     const signature = signPart(bytes, RECEIPT_TYP, key);
@@ -94,6 +122,21 @@ function sealer(db: DatabaseSync, { log, key, development, now }: Sealer): (entr
     remember(entry, link.seq);
     return { link, hash };
   };
+}
+
+// The old key seals that the new one takes over: who trusts the old one can then trust the new one.
+function rotate(db: DatabaseSync, keys: Keys, seal: Seal, { by, because }: Rotation): SealedRotation {
+  const { kid, x } = keys.next();
+  const change = { what: 'rotate the log key', outcome: 'applied', by, because } as const;
+  const entry: ReceiptEntry = { kind: 'operator', change, nextKey: { kid, x } };
+  const sealed = seal(entry);
+  addLogKey(db, { seq: sealed.link.seq + 1, kid, x });
+  return { ...sealed, entry };
+}
+
+/** A rotation as it was sealed. */
+export interface SealedRotation extends SealedLink {
+  readonly entry: ReceiptEntry;
 }
 
 function selectorsOf(entry: ReceiptEntry): Record<(typeof SELECTORS)[number], string | null> {

@@ -1,5 +1,7 @@
 // The append-only log of what the gateway did. A sealed receipt is durable before its promise resolves.
+
 import type { Receipt, ReceiptEntry, ReceiptKind, Sealed } from '../domain/receipt.ts';
+import type { Cosignature, StoredCheckpoint } from './checkpoints.ts';
 
 /** The receipt log of this gateway. */
 export interface Ledger {
@@ -12,6 +14,8 @@ export interface Ledger {
    * mistake of the caller and throws a TypeError.
    */
   seal(entry: ReceiptEntry): Promise<Sealed>;
+  /** The number of the newest receipt that is durable; 0 when there is none. */
+  newest(): number;
   /** Can outcomes still be written? False after a failed write (until one works again) and below the disk reserve. */
   ready(): boolean;
   /** One receipt by its id, or undefined. */
@@ -26,8 +30,24 @@ export interface Ledger {
   applied(seq: number): Promise<void>;
   /** The HMAC (hex) of a query or body hash under the key that stays in the state folder. */
   mask(text: string): string;
-  /** The public log keys as a JWKS. */
+  /** The public log keys as a JWKS, each with the log and the `seq` of the first receipt that it signs. */
   keys(): { keys: Record<string, unknown>[] };
+  /**
+   * Makes a new log key and seals, under the old one, that it takes over; the old private key is destroyed. Throws
+   * GatewayFault('ledger_unavailable') when it is not durable: then the old key goes on, or a retry finishes it.
+   */
+  rotateKey(rotation: { readonly by: string; readonly because: string }): Promise<Sealed>;
+  /**
+   * A signed checkpoint of all that is sealed: a new one when something was sealed since the last. Null without
+   * receipts.
+   */
+  checkpoint(): Promise<StoredCheckpoint | null>;
+  /** The size of the newest checkpoint each witness has cosigned, by its name. */
+  witnessed(): Promise<Readonly<Record<string, number>>>;
+  /** The consistency proof from the tree of `from` receipts to that of `to`, as C2SP writes hashes. */
+  grown(sizes: { readonly from: number; readonly to: number }): Promise<readonly string[]>;
+  /** Keeps a witness's line under the checkpoint of that size. */
+  cosigned(cosignature: Cosignature): Promise<void>;
 }
 
 /** Purchases whose end is not sealed, or sealed but perhaps not known to the budget store. */

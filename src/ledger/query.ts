@@ -120,12 +120,16 @@ export function* chainInRange(db: DatabaseSync, range: SeqRange): Generator<Chai
   statement.setReturnArrays(true);
   let first = range.first;
   while (first <= range.last) {
-    const rows: unknown = statement.all(first, range.last, PAGE);
-    if (!Array.isArray(rows) || rows.length === 0) return;
-    for (const [seq, bytes, hash] of rows) {
+    const from = first;
+    // Row by row, not in an array of rows: what is read is let go at once.
+    for (const row of statement.iterate(first, range.last, PAGE)) {
+      const parts: unknown = row;
+      if (!Array.isArray(parts)) return;
+      const [seq, bytes, hash] = parts;
       yield { bytes: String(bytes), hash: String(hash) };
       first = Number(seq) + 1;
     }
+    if (first === from) return;
   }
 }
 

@@ -1,8 +1,11 @@
 // Reading the receipt log from another process while the gateway runs. It never writes.
 import type { DatabaseSync } from 'node:sqlite';
+import type { TreeHash } from '../domain/merkle.ts';
 import type { Sealed } from '../domain/receipt.ts';
-import { type Head, NO_HASH } from './chain.ts';
+import { type DatedKey, type Head, NO_HASH } from './chain.ts';
+import { bestCheckpoint, type StoredCheckpoint } from './checkpoints.ts';
 import type { ReceiptFilter } from './ledger.ts';
+import { datedKeys } from './log-keys.ts';
 import {
   type ChainPart,
   chainInRange,
@@ -16,6 +19,7 @@ import {
   storedInRange,
 } from './query.ts';
 import { headOf, kidOf, logName } from './tables.ts';
+import { LogTree } from './tree.ts';
 
 /** A read-only view of a log. */
 export class LedgerReader {
@@ -65,9 +69,24 @@ export class LedgerReader {
     return headOf(this.#db);
   }
 
-  /** The kid the receipts are signed with; undefined when there are none. */
+  /** The kid by which the next receipt is signed; undefined when the log is new. */
   kid(): string | undefined {
     return kidOf(this.#db);
+  }
+
+  /** All public keys of the log, the current one last; none before a process has opened it for writing. */
+  keys(): DatedKey[] {
+    return datedKeys(this.#db);
+  }
+
+  /** The newest checkpoint that a witness has cosigned, else the newest; undefined when there is none. */
+  checkpoint(): StoredCheckpoint | undefined {
+    return bestCheckpoint(this.#db);
+  }
+
+  /** The inclusion proof of a receipt in the tree of the first `size`. */
+  inclusion(seq: number, size: number): TreeHash[] {
+    return new LogTree(this.#db).inclusion(seq - 1, size);
   }
 
   close(): void {

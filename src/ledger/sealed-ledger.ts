@@ -3,8 +3,10 @@ import { createHmac } from 'node:crypto';
 import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import { codeOf, type StateAccess } from '../domain/operations.ts';
 import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
+import { jwksOf } from './chain.ts';
+import type { Cosignature, StoredCheckpoint } from './checkpoints.ts';
 import type { Ledger, ReceiptFilter, Unfinished } from './ledger.ts';
-import type { LedgerAbout, SealedLink } from './ledger-operations.ts';
+import type { LedgerAbout, Rotation, SealedLink, SealedRotation } from './ledger-operations.ts';
 
 /**
  * The ledger over a running state thread; `sealed` is told of each receipt once it is durable. Throws
@@ -12,27 +14,38 @@ import type { LedgerAbout, SealedLink } from './ledger-operations.ts';
  */
 export async function openLedger(state: StateAccess, sealed: (receipt: Receipt) => void = () => {}): Promise<Ledger> {
   const about = await ask<LedgerAbout>(state, 'ledger.about', undefined, 'untouched');
-  return new SealedLedger(state, about, sealed);
+  const ledger = new SealedLedger(state, about, sealed);
+  if (about.rotating) await ledger.finishRotation();
+  return ledger;
 }
+
+type Made = StoredCheckpoint | 'growing' | null;
 
 class SealedLedger implements Ledger {
   readonly log: string;
   readonly #state: StateAccess;
-  readonly #about: LedgerAbout;
+  #about: LedgerAbout;
   readonly #sealed: (receipt: Receipt) => void;
+  #newest: number;
 
   constructor(state: StateAccess, about: LedgerAbout, sealed: (receipt: Receipt) => void) {
     this.log = about.log;
     this.#state = state;
     this.#about = about;
     this.#sealed = sealed;
+    this.#newest = about.newest;
   }
 
   async seal(entry: ReceiptEntry): Promise<Sealed> {
     const { link, hash } = await ask<SealedLink>(this.#state, 'ledger.seal', entry, moneyOf(entry));
     const receipt = { ...entry, ...link };
+    this.#newest = Math.max(this.#newest, link.seq);
     this.#sealed(receipt);
     return { receipt, hash };
+  }
+
+  newest(): number {
+    return this.#newest;
   }
 
   ready(): boolean {
@@ -64,7 +77,43 @@ class SealedLedger implements Ledger {
   }
 
   keys(): { keys: Record<string, unknown>[] } {
-    return { keys: [{ ...this.#about.jwk }] };
+    return jwksOf(this.log, this.#about.keys);
+  }
+
+  async rotateKey(rotation: Rotation): Promise<Sealed> {
+    // Of a rotation whose answer was lost, only what is on the disk tells how far it came.
+    await this.finishRotation();
+    const { entry, link, hash } = await ask<SealedRotation>(this.#state, 'ledger.rotate', rotation, 'untouched');
+    const receipt = { ...entry, ...link };
+    this.#sealed(receipt);
+    await this.finishRotation();
+    return { receipt, hash };
+  }
+
+  /** Gives up the key before the current one, once it is certain on the disk that it is not needed. */
+  async finishRotation(): Promise<void> {
+    await ask(this.#state, 'ledger.sync', undefined, 'untouched');
+    await ask(this.#state, 'ledger.retire', undefined, 'untouched');
+    this.#about = await ask<LedgerAbout>(this.#state, 'ledger.about', undefined, 'untouched');
+  }
+
+  async checkpoint(): Promise<StoredCheckpoint | null> {
+    for (;;) {
+      const made = await ask<Made>(this.#state, 'ledger.checkpoint', undefined, 'untouched');
+      if (made !== 'growing') return made;
+    }
+  }
+
+  witnessed(): Promise<Record<string, number>> {
+    return ask(this.#state, 'ledger.witnessed', undefined, 'untouched');
+  }
+
+  grown(sizes: { readonly from: number; readonly to: number }): Promise<readonly string[]> {
+    return ask(this.#state, 'ledger.grown', sizes, 'untouched');
+  }
+
+  cosigned(cosignature: Cosignature): Promise<void> {
+    return ask(this.#state, 'ledger.cosigned', cosignature, 'untouched');
   }
 }
 

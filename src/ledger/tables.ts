@@ -1,7 +1,8 @@
-// The ledger's tables in the state database, and the way back to a mark. Receipts are only ever appended.
+// The ledger's tables in the state database. Receipts are only ever appended.
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Head, NO_HASH } from './chain.ts';
+import { datedKeys, prepareLogKeys } from './log-keys.ts';
 
 /**
  * The columns a receipt can be selected by with equality; each has an index, which ends in `seq` as all of SQLite's.
@@ -51,6 +52,7 @@ export function prepareTables(db: DatabaseSync): { log: string } {
     db.exec(`CREATE INDEX IF NOT EXISTS receipts_${column} ON receipts (${column}) WHERE ${column} IS NOT NULL`);
   }
   db.exec(UNFINISHED);
+  prepareLogKeys(db);
   db.prepare("INSERT OR IGNORE INTO ledger VALUES ('log', ?)").run(newLogName());
   return { log: logName(db) };
 }
@@ -66,20 +68,12 @@ export function headOf(db: DatabaseSync): Head {
   return row ? { seq: Number(row.seq), hash: String(row.hash) } : { seq: 0, hash: NO_HASH };
 }
 
-/** The kid the receipts are signed with, undefined when there are none. */
+/** The kid by which the next receipt is signed, undefined when the log is new. */
 export function kidOf(db: DatabaseSync): string | undefined {
+  const current = datedKeys(db).at(-1);
+  if (current) return current.kid;
   const row = db.prepare('SELECT kid FROM receipts ORDER BY seq DESC LIMIT 1').get();
   return row ? String(row.kid) : undefined;
-}
-
-/**
- * Takes away receipts beyond `seq` that no caller was ever told of: their commit failed and came back with the file.
- */
-export function cutBack(db: DatabaseSync, seq: number): void {
-  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'receipts'").get()) return;
-  db.prepare('DELETE FROM receipts WHERE seq > ?').run(seq);
-  db.prepare('DELETE FROM unfinished WHERE intended > ?').run(seq);
-  db.prepare('UPDATE unfinished SET outcome = NULL WHERE outcome > ?').run(seq);
 }
 
 function newLogName(): string {

@@ -6,6 +6,7 @@ import { NO_HASH } from './chain.ts';
 
 const PREV = ',"prev":"';
 const SEQ = ',"seq":';
+const SEQ_DIGITS = 16;
 const LINE_START = '{"hash":"';
 const LINE_MIDDLE = '","receipt":';
 const LINE_END = ',"signature":"';
@@ -47,11 +48,14 @@ export class Walked {
   readonly seq: number;
   readonly #text: string;
   readonly #log: string;
+  readonly #prev: number;
 
-  constructor(text: string, log: string, seq: number) {
+  /** `prev` is where that member stands: the ones looked for stand before it. */
+  constructor(text: string, log: string, seq: number, prev: number) {
     this.#text = text;
     this.#log = log;
     this.seq = seq;
+    this.#prev = prev;
   }
 
   get log(): string {
@@ -59,18 +63,19 @@ export class Walked {
   }
 
   get kind(): string {
-    return textAfter(this.#text, ',"kind":"');
+    return textAfter(this.#text, ',"kind":"', this.#prev);
   }
 
   /** As `at` is written. */
   get at(): string {
-    return textAfter(this.#text, ',"at":"');
+    const challenge = this.#text.indexOf(',"challenge":{');
+    return textAfter(this.#text, ',"at":"', challenge < 0 ? this.#prev : challenge);
   }
 
   /** The hold alone; undefined when there is none. */
   hold(): Receipt['hold'] {
-    const from = this.#text.lastIndexOf(',"hold":{');
-    const to = this.#text.lastIndexOf(`,"id":"${this.#log}.${this.seq}"`);
+    const to = this.#text.lastIndexOf(`,"id":"${this.#log}.${this.seq}"`, this.#prev);
+    const from = this.#text.lastIndexOf(',"hold":{', to);
     return from < 0 || to < from ? undefined : JSON.parse(this.#text.slice(from + ',"hold":'.length, to));
   }
 
@@ -110,19 +115,23 @@ export class ChainWalk {
   /** Takes the next receipt. Throws ChainFault when it does not follow the one before, or is not what its hash says. */
   take({ text, bytes, hash }: Bound): Walked {
     const seq = this.#seq + 1;
-    const found = Number.parseInt(text.slice(text.lastIndexOf(SEQ) + SEQ.length), 10);
+    const place = text.lastIndexOf(SEQ);
+    const found = Number.parseInt(text.slice(place + SEQ.length, place + SEQ.length + SEQ_DIGITS), 10);
     if (Number.isNaN(found)) throw new ChainFault(seq, 'what stands here is not a receipt');
     if (found !== seq) throw new ChainFault(seq, `a receipt with seq ${found} stands here`);
-    const prev = text.lastIndexOf(PREV);
+    const prev = text.lastIndexOf(PREV, place);
     if (prev < 0 || !text.startsWith(`${this.#hash}"`, prev + PREV.length)) {
       throw new ChainFault(seq, 'prev is not the hash of the receipt before');
     }
     if (digest('sha256', bytes, 'hex') !== hash) throw new ChainFault(seq, 'the hash is not that of the receipt');
     this.#seq = seq;
     this.#hash = hash;
-    return new Walked(text, this.log, seq);
+    return new Walked(text, this.log, seq, prev);
   }
 }
+
+/** The name of the log that a receipt says it is of; empty when it says none. */
+export const logIn = ({ text }: Bound): string => textAfter(text, ',"log":"', text.lastIndexOf(PREV));
 
 /** The receipt in a line of an export (without its line feed); undefined for any other line, the signed head's too. */
 export function boundInLine(line: Uint8Array): Bound | undefined {
@@ -143,7 +152,7 @@ function readFirst(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-function textAfter(text: string, name: string): string {
-  const from = text.lastIndexOf(name);
+function textAfter(text: string, name: string, before: number): string {
+  const from = text.lastIndexOf(name, before);
   return from < 0 ? '' : text.slice(from + name.length, text.indexOf('"', from + name.length));
 }

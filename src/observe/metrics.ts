@@ -10,6 +10,8 @@ import { REFUSALS } from '../domain/refusal.ts';
 export type RequestOutcome = 'relayed' | 'paid' | 'uncertain' | 'refused' | 'cut' | 'own';
 /** The state a payment reached. */
 export type PaymentState = 'intended' | 'settled' | 'uncertain' | 'voided';
+/** What became of a payment; `alarming`: unknown, and what was seen cannot be. */
+export type EvidenceResult = (typeof EVIDENCE_RESULTS)[number];
 /** What can stand in the way of every payment at this gateway. */
 export type PayReason = (typeof PAY_REASONS)[number];
 
@@ -27,6 +29,7 @@ export const STAGES = [
   'pay',
 ] as const;
 export type Stage = (typeof STAGES)[number];
+const EVIDENCE_RESULTS = ['redeemed', 'dead', 'unknown', 'alarming'] as const;
 const PAY_REASONS = ['draining', 'ledger', 'policy', 'store'] as const;
 const HOLD_STATES = ['held', 'exposed', 'uncertain'] as const satisfies readonly OpenHold['state'][];
 
@@ -44,6 +47,8 @@ export interface Scraped {
   /** Read from the store; may throw, its gauges are then left out. */
   readonly store: () => Promise<{
     readonly holds: Readonly<Record<OpenHold['state'], number>>;
+    /** How long the oldest uncertain hold has been open; 0 when there is none. */
+    readonly oldestUncertainSeconds: number;
     /** At most 1,000 scopes of each budget, fullest first. */
     readonly budgets: readonly LineState[];
   }>;
@@ -60,6 +65,7 @@ export interface Scraped {
 /** The configured ids that may be labels, and where gauges are read from. */
 export interface MetricsOptions extends Scraped {
   readonly services: readonly string[];
+  readonly rails: readonly string[];
 }
 
 /** The gateway's metrics. The counting methods are cheap, never throw and never wait. */
@@ -68,6 +74,8 @@ export interface Metrics {
   refusal(code: string): void;
   payment(service: string, rail: string, state: PaymentState): void;
   spend(team: string | null, service: string, micros: Micros): void;
+  /** What a look-up at a rail found. */
+  evidence(rail: string, result: EvidenceResult): void;
   /** `stage` is one of {@link STAGES}. */
   stage(stage: string, seconds: number): void;
   /** The text of a scrape; scrapes at the same time share one reading of the store. */
@@ -91,6 +99,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const refusals = series(Object.keys(REFUSALS), (code) => counters.refusals.labels(code));
   // There from the start, so that a first refusal is seen as an increase.
   for (const code of Object.keys(REFUSALS)) refusals(code).inc(0);
+  for (const rail of options.rails) {
+    for (const result of EVIDENCE_RESULTS) counters.evidence.inc({ rail, result }, 0);
+  }
   let scrape: Promise<string> | undefined;
 
   return {
@@ -98,6 +109,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     refusal: (code) => refusals(code).inc(),
     payment: (service, rail, state) => payments(known(service), rail, state).inc(),
     spend: (team, service, micros) => spend(team ?? '', known(service)).inc(Number(micros)),
+    evidence: (rail, result) => counters.evidence.inc({ rail, result }),
     stage: (stage, seconds) => stages(stage).observe(seconds),
     text() {
       scrape ??= collect(options, gauges, loop)
@@ -123,6 +135,7 @@ function createCounters(registry: Registry) {
       'team',
       'service',
     ]),
+    evidence: counter('purser_evidence_total', 'Look-ups of uncertain payments.', ['rail', 'result']),
     stages: new Histogram({
       name: 'purser_stage_seconds',
       help: 'Time spent in each step of a request.',
@@ -139,6 +152,7 @@ function createGauges(registry: Registry) {
     new Gauge({ name, help, labelNames, registers });
   return {
     holds: gauge('purser_holds', 'Holds that are open.', ['state']),
+    uncertain: gauge('purser_uncertain_oldest_seconds', 'Age of the oldest uncertain hold, 0 where there is none.', []),
     limit: gauge('purser_budget_limit_micros', 'Limit of a budget for one scope.', ['budget', 'scope']),
     used: gauge('purser_budget_used_micros', 'Settled or held of a budget for one scope.', [
       'budget',
@@ -155,8 +169,10 @@ function createGauges(registry: Registry) {
 
 async function collect(from: Scraped, to: ReturnType<typeof createGauges>, loop: LoopDelay): Promise<void> {
   const store = await from.store().catch(() => undefined);
+  to.uncertain.remove();
   for (const gauge of [to.holds, to.limit, to.used, to.policy, to.until]) gauge.reset();
   if (store) {
+    to.uncertain.set(store.oldestUncertainSeconds);
     for (const state of HOLD_STATES) to.holds.set({ state }, store.holds[state]);
     for (const line of fullest(store.budgets)) {
       const { budget, scope } = line;

@@ -11,6 +11,7 @@ import {
   readQuery,
   receiptQuery,
   resolveOrder,
+  rotateOrder,
   startOrder,
   stopOrder,
 } from './forms.ts';
@@ -18,7 +19,15 @@ import type { OperatorToken } from './guard.ts';
 import type { Done, OrderParts, Orders } from './orders.ts';
 import { isProblem, type OperatorProblem, problem } from './problem.ts';
 import { receiveBody } from './reply.ts';
-import { type BudgetTerms, type BudgetView, budgetView, holdView, type PolicyView, stopView } from './views.ts';
+import {
+  type BudgetTerms,
+  type BudgetView,
+  budgetView,
+  holdView,
+  type PolicyView,
+  type Sight,
+  stopView,
+} from './views.ts';
 
 /** The most scopes of one budget that are shown. */
 const MOST_SCOPES = 1000;
@@ -35,6 +44,8 @@ export interface ApiParts {
     list(filter: ReceiptQuery): Promise<Sealed[]>;
   };
   readonly orders: Orders;
+  /** What was last seen of a hold at its rail. */
+  readonly sight: (hold: string) => Sight | null;
   /** The budgets of the policy in force. */
   readonly budgetTerms: () => readonly BudgetTerms[];
   readonly policy: () => PolicyView | null;
@@ -43,7 +54,9 @@ export interface ApiParts {
 }
 
 /** What the same questions and orders need while no gateway runs. */
-export interface OfflineState extends Pick<ApiParts, 'budgetTerms' | 'explain'>, Pick<OrderParts, 'ledger' | 'knows'> {
+export interface OfflineState
+  extends Pick<ApiParts, 'budgetTerms' | 'explain'>,
+    Pick<OrderParts, 'ledger' | 'knows' | 'evidence'> {
   readonly budget: ApiParts['budget'] & OrderParts['budget'];
   close(): Promise<void>;
 }
@@ -70,6 +83,7 @@ const ROUTES: readonly { readonly path: RegExp; readonly methods: Readonly<Recor
   { path: /^holds$/, methods: { GET: listHolds } },
   { path: /^holds\/([^/]+)\/resolve$/, methods: { POST: resolveHold } },
   { path: /^stops$/, methods: { GET: listStops, POST: addStop, DELETE: liftStop } },
+  { path: /^keys\/rotate$/, methods: { POST: rotateKey } },
   { path: /^policy$/, methods: { GET: showPolicy } },
   { path: /^explain$/, methods: { GET: explain } },
 ];
@@ -85,7 +99,7 @@ export async function answerApi(parts: ApiParts, request: ApiRequest): Promise<A
   }
   return problem(
     'not_found',
-    'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, policy, explain.',
+    'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, keys/rotate, policy, explain.',
   );
 }
 
@@ -106,7 +120,8 @@ async function showReceipt(parts: ApiParts, _request: ApiRequest, id: string): P
 }
 
 async function listHolds(parts: ApiParts): Promise<ApiAnswer> {
-  return answer({ holds: (await parts.budget.openHolds()).map(holdView) });
+  const open = await parts.budget.openHolds();
+  return answer({ holds: open.map((hold) => holdView(hold, parts.sight(hold.id))) });
 }
 
 async function resolveHold(parts: ApiParts, request: ApiRequest, id: string): Promise<ApiAnswer> {
@@ -129,6 +144,12 @@ async function addStop(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer>
 async function liftStop(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
   const order = readQuery(startOrder, request.query);
   return isProblem(order) ? order : outcome(await parts.orders.start(order, request.by.name));
+}
+
+async function rotateKey(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  const body = await receiveBody(request.body);
+  const order = isProblem(body) ? body : readBody(rotateOrder, body);
+  return isProblem(order) ? order : outcome(await parts.orders.rotateKey(order, request.by.name));
 }
 
 async function showPolicy(parts: ApiParts): Promise<ApiAnswer> {

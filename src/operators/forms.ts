@@ -62,8 +62,12 @@ export const explainQuery = z.strictObject({
   task: asked.exactOptional(),
 });
 
-/** What a person knows of an uncertain hold. */
-export const resolveOrder = z.strictObject({ as: z.enum(['settled', 'voided']), because: line(500) });
+/** What a person knows of an uncertain hold; `againstEvidence`: also where the books of its rail say otherwise. */
+export const resolveOrder = z.strictObject({
+  as: z.enum(['settled', 'voided']),
+  because: line(500),
+  againstEvidence: z.literal(true).exactOptional(),
+});
 
 const target = { kind: z.enum(['agent', 'service', 'wallet', 'all']), id: line(200) };
 const namesOneOrAll = ({ kind, id }: { kind: string; id: string }) => (kind === 'all') === (id === '*');
@@ -77,9 +81,13 @@ export const startOrder = z
   .strictObject({ ...target, because: line(500).exactOptional() })
   .refine(namesOneOrAll, oneOrAll);
 
+/** Why the log gets a new key. */
+export const rotateOrder = z.strictObject({ because: line(500) });
+
 export type ExplainQuery = z.infer<typeof explainQuery>;
 export type ReceiptQuery = z.infer<typeof receiptQuery>;
 export type ResolveOrder = z.infer<typeof resolveOrder>;
+export type RotateOrder = z.infer<typeof rotateOrder>;
 export type StopOrder = z.infer<typeof stopOrder>;
 export type StartOrder = z.infer<typeof startOrder>;
 

@@ -1,7 +1,7 @@
 // OpenAPI 3.1 of the operators' API, generated from the forms it reads and the views it answers with.
 import { z } from 'zod';
 import { receipt } from '../domain/receipt.ts';
-import { explainQuery, receiptQuery, resolveOrder, startOrder, stopOrder } from './forms.ts';
+import { explainQuery, receiptQuery, resolveOrder, rotateOrder, startOrder, stopOrder } from './forms.ts';
 import { OPERATOR_PROBLEMS, type OperatorProblemCode } from './problem.ts';
 import { budgetsAnswer, doneAnswer, holdsAnswer, policyAnswer, stopsAnswer } from './views.ts';
 
@@ -45,6 +45,7 @@ export function openApi({ version, forecast }: OpenApiParts): object {
         post: order('stop', 'No new payment for what is named', stopOrder),
         delete: reading('start', 'Lift exactly the stop that is named', doneAnswer, startOrder),
       },
+      '/api/keys/rotate': { post: order('rotateKey', 'Give the log a new key, sealed by the old one', rotateOrder) },
       '/api/policy': { get: reading('policy', 'The policy set in force', policyAnswer) },
       '/api/explain': { get: reading('explain', 'What would be decided, asking nobody', forecast, explainQuery) },
     },

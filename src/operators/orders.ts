@@ -2,10 +2,11 @@
 // an order that takes authority away works before it is sealed, one that gives it works only after.
 import type { Clock } from '../domain/clock.ts';
 import { GatewayFault } from '../domain/fault.ts';
-import type { OpenHold, Stop } from '../domain/hold.ts';
+import type { Ending, OpenHold, Stop } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { ReceiptEntry, Sealed } from '../domain/receipt.ts';
-import type { ResolveOrder, StartOrder, StopOrder } from './forms.ts';
+import type { Turns } from '../domain/turns.ts';
+import type { ResolveOrder, RotateOrder, StartOrder, StopOrder } from './forms.ts';
 import { type OperatorProblem, problem } from './problem.ts';
 import { instantOf } from './views.ts';
 
@@ -14,6 +15,7 @@ export interface OrderStore {
   openHolds(): Promise<OpenHold[]>;
   settle(hold: string): Promise<void>;
   void(hold: string, purchase: 'kept'): Promise<void>;
+  close(hold: string, ending: Ending, whole: boolean): Promise<void>;
   stop(stop: Omit<Stop, 'at'>): Promise<void>;
   start(kind: Stop['kind'], id: string): Promise<boolean>;
   stops(): Promise<Stop[]>;
@@ -25,6 +27,8 @@ export interface OrderLedger {
   ofExchange(exchange: string): Promise<Sealed[]>;
   /** The outcome sealed under this number has reached the store. */
   applied(seq: number): Promise<void>;
+  /** Seals that a new key takes over; the one before it is destroyed. */
+  rotateKey(rotation: { readonly by: string; readonly because: string }): Promise<Sealed>;
 }
 
 /** An order that was carried out, and the receipt of it. */
@@ -43,6 +47,8 @@ export interface Orders {
   start(order: StartOrder, by: string): Promise<Done | OperatorProblem>;
   /** Ends an uncertain hold; one at a time, and never against an outcome that is already sealed. */
   resolve(hold: string, order: ResolveOrder, by: string): Promise<Done | OperatorProblem>;
+  /** Gives the log a new key; one at a time. */
+  rotateKey(order: RotateOrder, by: string): Promise<Done>;
 }
 
 /** What the orders work on. */
@@ -52,23 +58,29 @@ export interface OrderParts {
   readonly clock: Clock;
   /** Does the configuration or the register have this id? */
   readonly knows: (kind: Exclude<Stop['kind'], 'all'>, id: string) => boolean;
-  /** Is an outcome of this hold known, but not yet written? */
+  /** Is the end of this hold still its purchase's own to write? */
   readonly unwritten: (hold: string) => boolean;
+  /** Whoever ends a hold takes its turn here. */
+  readonly turns: Turns;
+  /** What the books of its rail show now; null where nothing of it can be looked for. Ends within seconds. */
+  readonly evidence: (hold: OpenHold) => Promise<RailEvidence | null>;
+}
+
+/** What was seen at a rail, as far as an order may contradict it. */
+export interface RailEvidence {
+  readonly verdict: 'redeemed' | 'dead' | 'unknown';
+  readonly seen: string;
 }
 
 /** Throws GatewayFault('store_unavailable' | 'ledger_unavailable') where nothing was changed. */
 export function createOrders(parts: OrderParts): Orders {
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const result = turn.then(work);
-    turn = result.catch(() => undefined);
-    return result;
-  };
   return {
     // Not in turn: nothing delays a stop.
     stop: (order, by) => stop(parts, order, by),
-    start: (order, by) => inTurn(() => start(parts, order, by)),
-    resolve: (hold, order, by) => inTurn(() => resolve(parts, hold, order, by)),
+    start: (order, by) => parts.turns.take('start', () => start(parts, order, by)),
+    rotateKey: ({ because }, by) =>
+      parts.turns.take('rotate', async () => done(await parts.ledger.rotateKey({ by, because }))),
+    resolve: (hold, order, by) => parts.turns.take(hold, () => resolve(parts, hold, order, by)),
   };
 }
 
@@ -108,27 +120,45 @@ async function start({ budget, ledger }: OrderParts, order: StartOrder, by: stri
 }
 
 async function resolve(
-  { budget, ledger, clock, unwritten }: OrderParts,
+  parts: OrderParts,
   id: string,
   order: ResolveOrder,
   by: string,
 ): Promise<Done | OperatorProblem> {
+  const { budget, ledger, clock, unwritten } = parts;
   const hold = (await budget.openHolds()).find((open) => open.id === id);
   if (!hold) {
     return problem('hold_unknown', 'No open hold has this id. It may have ended since: see "purser receipts list".');
   }
   if (unwritten(id)) {
-    const detail = 'Its outcome is known but could not be written yet; it is written as soon as log and store work.';
+    const detail = 'Its purchase still runs, or its outcome is about to be written. Look again in a moment.';
     return problem('hold_running', detail);
   }
   const story = (await ledger.ofExchange(hold.exchange)).filter(({ receipt }) => receipt.hold?.id === id);
   const outcome = story.findLast(({ receipt }) => ['settled', 'voided', 'resolved'].includes(receipt.kind));
   const no = mayResolve(hold, order, outcome, clock.now());
   if (no) return no;
-  const sealed = outcome ?? (await ledger.seal(resolvedEntry(hold, story, order, by)));
+  const against = outcome ? null : contradicted(order, await parts.evidence(hold));
+  if (against !== null && order.againstEvidence !== true) return contradiction(order, against);
+  const sealed = outcome ?? (await ledger.seal(resolvedEntry(hold, story, order, { by, against })));
   await (order.as === 'settled' ? budget.settle(id) : budget.void(id, 'kept'));
+  const { code = null, upstreamStatus = null } = hold.ending ?? {};
+  await budget.close(id, { code, upstreamStatus, receipt: sealed.receipt.id }, false);
   await ledger.applied(sealed.receipt.seq);
   return done(sealed);
+}
+
+/** What was seen at the rail that says the opposite; null when nothing does. */
+function contradicted({ as }: ResolveOrder, evidence: RailEvidence | null): string | null {
+  const opposite = as === 'settled' ? 'dead' : 'redeemed';
+  return evidence?.verdict === opposite ? evidence.seen : null;
+}
+
+function contradiction({ as }: ResolveOrder, seen: string): OperatorProblem {
+  const detail =
+    `The books of its rail say the opposite of ${as}: ${seen}. Purser ends the hold by them within moments. ` +
+    'If you know better, order it again with --against-evidence; that is sealed too.';
+  return problem('evidence_contradicts', detail);
 }
 
 /** Undefined when the hold may end as ordered; a sealed outcome that says the same may be applied once more. */
@@ -160,8 +190,14 @@ const resolvedAs = (order: ResolveOrder): string => `resolved as ${order.as}`;
 /**
  * Who and what stand as in the purchase's own receipts; a hold of another gateway's log has only what the store knows.
  */
-function resolvedEntry(hold: OpenHold, story: readonly Sealed[], order: ResolveOrder, by: string): ReceiptEntry {
+function resolvedEntry(
+  hold: OpenHold,
+  story: readonly Sealed[],
+  order: ResolveOrder,
+  { by, against }: { readonly by: string; readonly against: string | null },
+): ReceiptEntry {
   const intended = story.find(({ receipt }) => receipt.kind === 'intended')?.receipt;
+  const told = story.findLast(({ receipt }) => receipt.kind === 'uncertain')?.receipt.decision;
   const known = {
     id: hold.id,
     wallet: hold.wallet,
@@ -176,10 +212,14 @@ function resolvedEntry(hold: OpenHold, story: readonly Sealed[], order: ResolveO
     ...(intended?.agent ? { agent: intended.agent } : {}),
     service: intended?.service ?? { id: hold.service },
     ...(intended?.offer ? { offer: intended.offer } : {}),
+    ...(told ? { decision: told } : {}),
     hold: intended?.hold ?? known,
     ...(intended?.proof ? { proof: intended.proof } : {}),
     settlement: { evidence: 'person' },
-    change: { what: resolvedAs(order), outcome: 'applied', by, because: order.because },
+    change: {
+      ...{ what: resolvedAs(order), outcome: 'applied', by, because: order.because },
+      ...(against === null ? {} : { against }),
+    },
   };
 }
 

@@ -18,6 +18,7 @@ export const OPERATOR_PROBLEMS = {
   hold_unknown: { status: 404, title: 'No such open hold' },
   hold_running: { status: 409, title: 'The request of this hold has not ended' },
   proof_redeemable: { status: 409, title: 'A proof can still be redeemed' },
+  evidence_contradicts: { status: 409, title: 'The evidence of the rail says otherwise' },
   outcome_sealed: { status: 409, title: 'The outcome of this hold is already sealed' },
   not_stopped: { status: 404, title: 'Not stopped' },
   store_unavailable: { status: 503, title: 'Budget store unavailable' },

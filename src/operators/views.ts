@@ -31,9 +31,21 @@ const budgetShape = z.object({
 });
 
 /**
+ * What the books of a hold's rail showed when they were last looked at, and when they are looked at again. `alarming`:
+ * something that cannot be, so that somebody has to look.
+ */
+const evidenceShape = z.object({
+  verdict: z.enum(['redeemed', 'dead', 'unknown']),
+  alarming: z.boolean(),
+  seen: text,
+  at: text,
+  next: text,
+});
+
+/**
  * An open hold with its evidence. Until `redeemableUntil` its proof may be redeemed, and it is not voided; `ending`
- * says
- * how its request ended, null while it runs or when it was lost in a crash.
+ * says how its request ended, null while it runs or when it was lost in a crash. `evidence` is null where this gateway
+ * has not looked (yet): the hold is of another one, or its request still runs.
  */
 const holdShape = z.object({
   id: text,
@@ -47,6 +59,7 @@ const holdShape = z.object({
   redeemableUntil: text,
   budgets: z.array(z.object({ id: text, scope: text, window: text })),
   ending: z.object({ code: text.nullable(), upstreamStatus: z.int().nullable(), receipt: text }).nullable(),
+  evidence: evidenceShape.nullable(),
 });
 
 /** A stop in force. */
@@ -78,6 +91,8 @@ export const policyAnswer = z.object({
 
 export type PolicyView = z.infer<typeof policyAnswer>;
 export type BudgetView = z.infer<typeof budgetShape>;
+/** What was last seen of a hold; times in milliseconds since 1970. */
+export type Sight = Omit<z.infer<typeof evidenceShape>, 'at' | 'next'> & { readonly at: number; readonly next: number };
 export type HoldView = z.infer<typeof holdShape>;
 export type StopView = z.infer<typeof stopShape>;
 
@@ -95,7 +110,7 @@ export function budgetView(terms: BudgetTerms, lines: readonly LineState[]): Bud
   };
 }
 
-export function holdView(hold: OpenHold): HoldView {
+export function holdView(hold: OpenHold, sight: Sight | null): HoldView {
   return {
     id: hold.id,
     exchange: hold.exchange,
@@ -112,7 +127,12 @@ export function holdView(hold: OpenHold): HoldView {
       window: instantOf(line.windowStart),
     })),
     ending: hold.ending,
+    evidence: sight && sightView(sight),
   };
+}
+
+function sightView({ verdict, alarming, seen, at, next }: Sight): HoldView['evidence'] {
+  return { verdict, alarming, seen, at: instantOf(at), next: instantOf(next) };
 }
 
 export function stopView(stop: Stop): StopView {

@@ -1,8 +1,8 @@
 // Runs calls in batches: one transaction a batch, one savepoint a call, one commit for all. A batch that cannot be
-// committed fails whole, and the database is opened anew before the next one.
+// committed fails whole, and the database is opened anew before the next one; after a sync that failed there is none.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { codedError, codeOf, type Operations } from '../domain/operations.ts';
-import { isStorageError } from './database.ts';
+import { isStorageError, isSyncError } from './database.ts';
 import type { Call, Reply } from './message.ts';
 
 /** What the rooms bring into the database. */
@@ -35,6 +35,7 @@ export class BatchRunner {
   readonly #rooms: Rooms;
   #open: Open | undefined;
   #mark: number | undefined;
+  #lost = false;
 
   /** `open` opens the database, and throws an Error with a `code` when that is refused; so does this. */
   constructor(open: () => DatabaseSync, rooms: Rooms) {
@@ -48,14 +49,18 @@ export class BatchRunner {
     return this.#open !== undefined;
   }
 
+  /** Did a sync fail? What the disk holds is then not known, and this process must write nothing more. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+
   /** Runs all calls in one transaction; the replies hold once this returns. Never throws. */
   run(calls: readonly Call[]): Reply[] {
     try {
       return this.#transact(this.#ensureOpen(), calls);
     } catch (error) {
-      this.#fail();
-      const message = `the state database cannot be written: ${messageOf(error)}`;
-      return calls.map(({ id }) => ({ id, ok: false, code: 'state_unavailable', message }));
+      this.#fail(error);
+      return refusals(calls, `the state database cannot be written: ${messageOf(error)}`);
     }
   }
 
@@ -68,8 +73,8 @@ export class BatchRunner {
       open.db.exec('CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)');
       open.db.prepare('REPLACE INTO probe VALUES (1, randomblob(?))').run(PROBE_BYTES);
       open.commit.run();
-    } catch {
-      this.#fail();
+    } catch (error) {
+      this.#fail(error);
     }
     return this.writable;
   }
@@ -81,6 +86,7 @@ export class BatchRunner {
   }
 
   #ensureOpen(): Open {
+    if (this.#lost) throw new Error('a sync failed');
     this.#open ??= this.#reopen();
     return this.#open;
   }
@@ -118,7 +124,19 @@ export class BatchRunner {
     return replies;
   }
 
-  #fail(): void {
+  #fail(error: unknown): void {
+    this.#giveUp();
+    if (this.#lost || !isSyncError(error)) return;
+    try {
+      // Whoever opens the file next must not find what failed: nobody was told that it was kept.
+      this.#reopen().db.close();
+    } catch {
+      // Then it may stand there: an intent without an outcome is uncertain, and nothing is paid for it.
+    }
+    this.#lost = true;
+  }
+
+  #giveUp(): void {
     const failed = this.#open;
     this.#open = undefined;
     if (!failed) return;
@@ -134,6 +152,11 @@ export class BatchRunner {
       // A connection that cannot even close is left to the garbage collector.
     }
   }
+}
+
+/** The same refusal for all of them. */
+export function refusals(calls: readonly Call[], message: string): Reply[] {
+  return calls.map(({ id }) => ({ id, ok: false, code: 'state_unavailable', message }));
 }
 
 function runOne(open: Open, call: Call): Reply {

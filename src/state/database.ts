@@ -1,8 +1,8 @@
 // Opens the one SQLite file of the state folder and the lock beside it. Only the state thread writes through these.
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { codedError } from '../domain/operations.ts';
+import { codedError, codeOf } from '../domain/operations.ts';
 import { reserveFile } from './folder.ts';
 
 /** The layout of the database; a newer one is never opened. */
@@ -14,6 +14,9 @@ export const DATABASE_FILE = 'purser.sqlite';
 const LOCK_FILE = 'lock.sqlite';
 const BUSY_TIMEOUT_MS = 5_000;
 const LOCK_TIMEOUT_MS = 250;
+const DISK_IS_FULL = 13;
+/** SQLite's extended codes of a file or a folder that could not be synced. */
+const SYNC_ERRORS = new Set([1034, 1290]);
 const STORAGE_ERRORS = new Set([5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 26]);
 
 /**
@@ -22,20 +25,49 @@ const STORAGE_ERRORS = new Set([5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 26]);
  */
 export function takeLock(dir: string): DatabaseSync {
   const path = join(dir, LOCK_FILE);
-  reserveFile(path);
-  const lock = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
+  let lock: DatabaseSync | undefined;
   try {
+    reserveFile(path);
+    lock = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
-    lock.close();
-    if (primaryCode(error) !== 5) throw codedError('state_unavailable', `${path} cannot be locked`, error);
+    lock?.close();
+    if (primaryCode(error) !== 5) {
+      throw codedError('state_unavailable', `${path} cannot be locked: ${messageOf(error)}`, error);
+    }
     const fix = 'stop it, or give this one its own state.dir';
     throw codedError('state_locked', `another purser process is using ${dir}; ${fix}`, error);
   }
 }
 
-/** Opens the database for writing. Throws an Error with code `state_newer`, `state_damaged` or `state_unavailable`. */
+/**
+ * Throws an Error with code `state_damaged` when the folder had a database, as its lock remembers, and has none now: a
+ * new one would begin another log and forget what was spent.
+ */
+export function refuseLostDatabase(dir: string, lock: DatabaseSync): void {
+  const path = join(dir, DATABASE_FILE);
+  if (versionOf(lock) === 0 || (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
+  const fix = 'put the whole folder back from a backup, or name another state.dir';
+  throw codedError('state_damaged', `${path} is missing or empty, and there was one: its receipts are gone; ${fix}`);
+}
+
+/** Lets the lock remember that the folder has a database. Throws as {@link takeLock} where another process has it. */
+export function rememberDatabase(dir: string, lock: DatabaseSync): void {
+  if (versionOf(lock) > 0) return;
+  lock.exec('PRAGMA user_version=1; COMMIT');
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    throw codedError('state_locked', `another purser process is using ${dir}`, error);
+  }
+}
+
+/**
+ * Opens the database for writing, once everything in its write-ahead log is in it and synced: what a process that ended
+ * at a failed sync left there may be in memory only. Throws an Error with code `state_newer`, `state_damaged` or
+ * `state_unavailable`.
+ */
 export function openDatabase(dir: string): DatabaseSync {
   const path = join(dir, DATABASE_FILE);
   let db: DatabaseSync | undefined;
@@ -44,10 +76,30 @@ export function openDatabase(dir: string): DatabaseSync {
     db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     db.exec('PRAGMA journal_mode=WAL');
     checkVersion(db, path);
+    foldIn(db);
     return db;
   } catch (error) {
     db?.close();
     throw openError(path, error);
+  }
+}
+
+/** On a full disk it can wait: nothing is lost, and nothing is written either. */
+function foldIn(db: DatabaseSync): void {
+  try {
+    db.exec('PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(PASSIVE)');
+  } catch (error) {
+    if (primaryCode(error) !== DISK_IS_FULL) throw error;
+  }
+}
+
+/** Which file stands under the database's name now; undefined when none can be seen there. */
+export function fileNow(dir: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(join(dir, DATABASE_FILE));
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
   }
 }
 
@@ -89,8 +141,8 @@ function checkNotNewer(version: number, path: string): void {
 }
 
 function openError(path: string, error: unknown): unknown {
+  if (codeOf(error)?.startsWith('state_')) return error;
   const code = primaryCode(error);
-  if (code === undefined) return error;
   if (code === 11 || code === 26) {
     return codedError(
       'state_damaged',
@@ -98,8 +150,18 @@ function openError(path: string, error: unknown): unknown {
       error,
     );
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return codedError('state_unavailable', `${path} cannot be opened: ${message}`, error);
+  return codedError('state_unavailable', `${path} cannot be opened: ${messageOf(error)}`, error);
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Did the disk not confirm a write? What was written may then be gone from it, and no later sync would say so: whoever
+ * goes on as if it were there lies.
+ */
+export function isSyncError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ('errcode' in error && SYNC_ERRORS.has(Number(error.errcode))) || isSyncError(error.cause);
 }
 
 /** Is this an error of the disk or the file rather than of one statement? (SQLite's primary result codes) */

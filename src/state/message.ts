@@ -26,4 +26,5 @@ export type FromState =
   | { readonly kind: 'opened'; readonly health: Health }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   | { readonly kind: 'health'; readonly health: Health }
+  | { readonly kind: 'lost'; readonly message: string }
   | { readonly kind: 'replies'; readonly replies: readonly Reply[] };

@@ -3,8 +3,8 @@
 import { statfsSync } from 'node:fs';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { codeOf } from '../domain/operations.ts';
-import { BatchRunner, type Rooms } from './batch.ts';
-import { openDatabase, takeLock } from './database.ts';
+import { BatchRunner, type Rooms, refusals } from './batch.ts';
+import { fileNow, openDatabase, refuseLostDatabase, rememberDatabase, takeLock } from './database.ts';
 import type { Call, FromState, Health, Reply, ToState } from './message.ts';
 
 /** What the thread must know before it opens anything. */
@@ -17,6 +17,9 @@ export interface StateSettings {
 const WATCH_MS = 1_000;
 const BATCH_MOST = 512;
 
+const LOST = 'the disk did not confirm a write of the state database; start again, from what it holds';
+const MOVED = 'the state database is no longer where it was opened; put that very file back, and nothing is lost';
+
 /** Opens the state and serves it on the port until it is told to close; says `refused` when it cannot be opened. */
 export function serveState(port: MessagePort, settings: StateSettings, rooms: Rooms): void {
   const send = (message: FromState): void => port.postMessage(message);
@@ -26,7 +29,11 @@ export function serveState(port: MessagePort, settings: StateSettings, rooms: Ro
     return;
   }
   const { runner, unlock } = opened;
-  let health = healthOf(runner, settings);
+  const file = fileNow(settings.dir);
+  // A file that was removed still takes writes, which nobody will ever read.
+  const inPlace = (): boolean => fileNow(settings.dir) === file;
+  const healthNow = (): Health => ({ writable: runner.writable && inPlace(), roomy: hasRoom(settings) });
+  let health = healthNow();
   send({ kind: 'opened', health });
 
   const report = (next: Health): void => {
@@ -34,24 +41,30 @@ export function serveState(port: MessagePort, settings: StateSettings, rooms: Ro
     health = next;
   };
   const watch = setInterval(() => {
-    if (!runner.writable) runner.probe();
-    report(healthOf(runner, settings));
+    if (!runner.writable && inPlace()) runner.probe();
+    report(healthNow());
+    if (runner.lost) end(LOST);
   }, WATCH_MS);
+  const end = (lost?: string): void => {
+    if (lost !== undefined) send({ kind: 'lost', message: lost });
+    clearInterval(watch);
+    runner.close();
+    unlock();
+    port.close();
+  };
 
   port.on('message', (first: ToState) => {
     let closing = false;
     for (let batch = take(port, first); batch; batch = take(port, receive(port))) {
       // Health goes first: whoever learns that a seal failed already sees that the log is not ready.
-      const replies: Reply[] = batch.calls.length > 0 ? runner.run(batch.calls) : [];
-      report({ ...health, writable: runner.writable });
+      const there = inPlace();
+      const replies = there ? runCalls(runner, batch.calls) : refusals(batch.calls, MOVED);
+      report({ ...health, writable: runner.writable && there });
       send({ kind: 'replies', replies });
       closing ||= batch.closing;
     }
-    if (!closing) return;
-    clearInterval(watch);
-    runner.close();
-    unlock();
-    port.close();
+    if (runner.lost) end(LOST);
+    else if (closing) end();
   });
 }
 
@@ -60,7 +73,10 @@ function open(settings: StateSettings, rooms: Rooms, send: (message: FromState) 
   try {
     const lock = takeLock(settings.dir);
     unlock = () => lock.close();
-    return { runner: new BatchRunner(() => openDatabase(settings.dir), rooms), unlock };
+    refuseLostDatabase(settings.dir, lock);
+    const runner = new BatchRunner(() => openDatabase(settings.dir), rooms);
+    rememberDatabase(settings.dir, lock);
+    return { runner, unlock };
   } catch (error) {
     unlock();
     const message = error instanceof Error ? error.message : String(error);
@@ -68,6 +84,8 @@ function open(settings: StateSettings, rooms: Rooms, send: (message: FromState) 
     return undefined;
   }
 }
+
+const runCalls = (runner: BatchRunner, calls: readonly Call[]): Reply[] => (calls.length > 0 ? runner.run(calls) : []);
 
 function receive(port: MessagePort): ToState | undefined {
   return receiveMessageOnPort(port)?.message;
@@ -83,10 +101,6 @@ function take(port: MessagePort, first: ToState | undefined): { calls: Call[]; c
     if (calls.length >= BATCH_MOST) break;
   }
   return { calls, closing: false };
-}
-
-function healthOf(runner: BatchRunner, settings: StateSettings): Health {
-  return { writable: runner.writable, roomy: hasRoom(settings) };
 }
 
 function hasRoom({ dir, diskReserveBytes }: StateSettings): boolean {

@@ -9,7 +9,7 @@ import type { StateSettings } from './serve.ts';
 export interface StateThread extends StateAccess {
   /** Answers what was asked before, closes the database, lets go of the folder. */
   close(): Promise<void>;
-  /** Calls back once when the thread ends without having been told to; every open call has been rejected by then. */
+  /** Calls back once when the state is lost without having been closed; every open call has been rejected by then. */
   onExit(callback: (reason: string) => void): void;
 }
 
@@ -86,6 +86,7 @@ class Thread implements StateThread {
 
   onExit(callback: (reason: string) => void): void {
     this.#onExit = callback;
+    if (this.#lost !== undefined && !this.#closing) callback(this.#lost);
   }
 
   #send(message: ToState): void {
@@ -97,6 +98,8 @@ class Thread implements StateThread {
       for (const reply of message.replies) this.#answer(reply);
     } else if (message.kind === 'refused') {
       this.#settleOpening?.reject(codedError(message.code, message.message));
+    } else if (message.kind === 'lost') {
+      this.#lose(message.message);
     } else {
       this.#health = message.health;
       if (message.kind === 'opened') this.#settleOpening?.resolve(undefined);

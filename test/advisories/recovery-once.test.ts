@@ -15,6 +15,7 @@ import { openLog } from '../../src/observe/log.ts';
 import { startGateway } from '../support/gateway.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'purser-test-'));
+const CLOCK = { now: () => Date.now(), monotonic: () => performance.now() };
 let store: OpenStore;
 
 beforeAll(async () => {
@@ -22,7 +23,7 @@ beforeAll(async () => {
   await gateway.close();
   const { config } = loadConfig(gateway.configFile, { env: process.env, secrets: 'read' });
   if (!config) throw new Error('the configuration cannot be read');
-  const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+  const clock = CLOCK;
   store = await openStore(config, clock, { bytes: (length) => new Uint8Array(length).fill(7) });
 });
 
@@ -60,11 +61,11 @@ function order(log: string): HoldRequest {
 
 test('a recovery that takes longer than its retry leaves the first purchase its hold', async () => {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true };
+  const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null };
   const watch = { began: () => expect.unreachable('nobody asks'), refused() {}, fault() {} };
   const authority = { agreed: () => true, agree: async () => [] };
-  const parts = { budget: slowToList(budget), ledger, watch, timers: SYSTEM_TIMERS };
-  const settling = keepSettled(parts, authority, status, openLog('silent'));
+  const parts = { budget: slowToList(budget), ledger, watch, timers: SYSTEM_TIMERS, clock: CLOCK };
+  const settling = keepSettled(parts, authority, null, status, openLog('silent'));
   try {
     await settling.first;
     expect(status.recovered).toBe(true);

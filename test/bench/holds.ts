@@ -12,6 +12,7 @@ import { GatewayFault } from '../../src/domain/fault.ts';
 import type { BudgetLine, HoldRequest } from '../../src/domain/hold.ts';
 import { openState } from '../../src/state/thread.ts';
 import type { StateWorkerData } from '../../src/state-worker.ts';
+import { EMPTY_ACCOUNT, notesInMemory } from '../fakes/account.ts';
 import { CORE, pin } from './children.ts';
 import { interleaved, ratios, row, verdict } from './figures.ts';
 import type { BenchOptions } from './main.ts';
@@ -47,7 +48,8 @@ export async function benchHolds(options: BenchOptions): Promise<boolean[]> {
   const open = async (): Promise<House> => {
     namespaces += 1;
     const namespace = `bench-${namespaces}`;
-    const budget = await openRedisBudget({ ...OPTIONS, url: redis.url, namespace, replicas: 0 });
+    const alone = { account: EMPTY_ACCOUNT, notes: notesInMemory(), missingAfterMs: 600_000, newbornMs: 0 };
+    const { budget } = await openRedisBudget({ ...OPTIONS, ...alone, url: redis.url, namespace, replicas: 0 });
     return { budget, close: () => budget.shutdown() };
   };
   try {

@@ -1,15 +1,13 @@
 // What can go wrong with Redis: it is down, slow, full, a replica, evicting, poisoned, or its replies are lost. No
 // money moves, the answer comes in time, and the budget recovers by itself.
 import { createServer, connect as dial, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Budget } from '../../src/budget/budget.ts';
-import { openRedisBudget } from '../../src/budget/redis-budget.ts';
-import { RedisStore } from '../../src/budget/redis-store.ts';
+import { RedisKeys } from '../../src/budget/redis-keys.ts';
 import { askOf, claimOf, ENDING, exposed, lineOf } from '../contracts/budget.ts';
 import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
-import { redisHouse, redisOptions, SYSTEM_CLOCK } from './redis-house.ts';
+import { openBare, openMendedBudget, openRedisBudget, redisHouse, redisOptions, SYSTEM_CLOCK } from './redis-house.ts';
 
 const UNAVAILABLE = { code: 'store_unavailable' };
 /** The bound is 250 ms; the rest is for a machine that has much else to do. */
@@ -59,11 +57,13 @@ describe.skipIf(!redisAvailable)('a Redis of its own for each test', () => {
 
   test('one that is gone is answered for in time, and comes back by itself', async () => {
     const port = server.port;
+    const { budget: mended } = await openMendedBudget(redisOptions(server.url, { log: 'there' }));
+    await budget.shutdown();
     await server.stop();
-    await inTime(budget.hold(askOf()));
-    await inTime(budget.heartbeat());
+    await inTime(mended.hold(askOf()));
+    await inTime(mended.heartbeat());
     server = await startRedis({ port });
-    await eventually(async () => expect(await budget.hold(askOf())).toMatchObject({ kind: 'held' }));
+    await eventually(async () => expect(await mended.hold(askOf())).toMatchObject({ kind: 'held' }));
   });
 
   test('a server that could evict is refused at start and after a reconnection, with the fix', async () => {
@@ -108,7 +108,7 @@ describe.skipIf(!redisAvailable)('a Redis of its own for each test', () => {
   });
 
   test('an exposure counts only with as many replicas as configured; with fewer the hold is released', async () => {
-    const careful = await openRedisBudget(redisOptions(server.url, { replicas: 1 }));
+    const careful = await openRedisBudget(redisOptions(server.url, { log: 'there', replicas: 1 }));
     const alone = askOf();
     await careful.hold(alone);
     await expect(careful.expose(alone.id, 60_000)).rejects.toMatchObject({ ...UNAVAILABLE, money: 'held' });
@@ -124,7 +124,7 @@ describe.skipIf(!redisAvailable)('a Redis of its own for each test', () => {
 
   test('steps whose replies are lost are undone once replies come again', async () => {
     const link = await lossyLink(server.port);
-    const far = await openRedisBudget(redisOptions(`redis://127.0.0.1:${link.port}`));
+    const far = await openRedisBudget(redisOptions(`redis://127.0.0.1:${link.port}`, { log: 'there' }));
     const [first, second] = [askOf(), askOf()];
     await far.hold(first);
     link.lose(true);
@@ -213,7 +213,7 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
     '9007199254740992',
     '99999999999999999999',
   ])('a counter that says %j stops every step on its line, and nothing is written', async (value) => {
-    const budget = await redisHouse(server.url).gateway();
+    const { budget, again } = await openBare(redisOptions(server.url, { namespace: 'counters' }));
     for (const window of [{ kind: 'total' }, { kind: 'rolling', lengthMs: 86_400_000 }] as const) {
       const lines = [lineOf({ budget: window.kind, window })];
       const request = await exposed(budget, { lines });
@@ -223,9 +223,12 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
         const kept = await admin.hget(key, field);
         await admin.hset(key, field, value);
         const before = await snapshot();
-        await expect(budget.hold(askOf({ lines }))).rejects.toMatchObject(UNAVAILABLE);
-        await expect(budget.lines(lines)).rejects.toMatchObject(UNAVAILABLE);
-        await expect(budget.settle(request.id)).rejects.toMatchObject(UNAVAILABLE);
+        const steps = [() => budget.hold(askOf({ lines })), () => budget.lines(lines), () => budget.settle(request.id)];
+        for (const step of steps) {
+          await expect(step()).rejects.toMatchObject(UNAVAILABLE);
+          expect(budget.generation()).toBeNull();
+          again();
+        }
         expect(await snapshot()).toEqual(before);
         await admin.hset(key, field, kept ?? '');
       }
@@ -235,7 +238,7 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
   });
 
   test('a key of another type, a counter in half, a poisoned clock, hold or count: nothing is written', async () => {
-    const budget = await redisHouse(server.url).gateway();
+    const { budget, again: counting } = await openBare(redisOptions(server.url, { namespace: 'poisons' }));
     const request = await exposed(budget, { claim: claimOf({ key: 'k' }) });
     await budget.close(request.id, ENDING, false);
     const claimed = (await keyLike(':c:')).replace(/.*(?=:c:)/, '');
@@ -267,6 +270,8 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
       await poison(key);
       const before = await snapshot();
       await expect(budget.hold(ask()), `${part}`).rejects.toMatchObject(UNAVAILABLE);
+      expect(budget.generation(), part).toBeNull();
+      counting();
       expect(await snapshot(), part).toEqual(before);
       await admin.del(key);
       if (kept) await admin.restore(key, 0, kept);
@@ -275,27 +280,16 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
     await budget.shutdown();
   });
 
-  test('one poisoned hold that lapsed does not keep others from their budgets', async () => {
-    const budget = await redisHouse(server.url).gateway();
-    const request = askOf({ leaseMs: 30 });
-    await budget.hold(request);
-    await admin.hset(await keyLike(`:h:${request.id}`), 'micros', 'nan');
-    await sleep(50);
-    expect(await budget.hold(askOf({ lines: [lineOf({ scope: '["b"]' })] }))).toMatchObject({ kind: 'held' });
-    await budget.heartbeat();
-    await budget.shutdown();
-  });
-
   test('a gateway whose clock is more than 60 s from the store’s moves nothing', async () => {
     const house = redisHouse(server.url);
     const budget = await house.gateway();
     for (const skew of [61_000, -61_000, 3_600_000]) {
       const clock = { ...SYSTEM_CLOCK, now: () => Date.now() + skew };
-      const options = redisOptions(server.url, { namespace: house.namespace, clock });
+      const options = redisOptions(server.url, { namespace: house.namespace, log: 'there', clock });
       await expect(openRedisBudget(options)).rejects.toMatchObject(UNAVAILABLE);
     }
     const clock = { ...SYSTEM_CLOCK, now: () => Date.now() + 50_000 };
-    const near = await openRedisBudget(redisOptions(server.url, { namespace: house.namespace, clock }));
+    const near = await openRedisBudget(redisOptions(server.url, { namespace: house.namespace, log: 'there', clock }));
     expect(await near.hold(askOf())).toMatchObject({ kind: 'held' });
     await near.shutdown();
     await budget.shutdown();
@@ -315,8 +309,7 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
   });
 
   test('bounds that do not hold the store’s time are refused with that time', async () => {
-    const store = new RedisStore(redisOptions(server.url, { namespace: 'bounds' }));
-    await store.open();
+    const { store, budget } = await openBare(redisOptions(server.url, { namespace: 'bounds' }));
     const line = { budget: 'a', scope: 'b', limitMicros: 1n, limitPayments: null };
     for (const [start, end] of [
       [0, 10],
@@ -326,7 +319,7 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
       expect(answer.kind).toBe('again');
       if (answer.kind === 'again') expect(Math.abs(answer.now - Date.now())).toBeLessThan(5_000);
     }
-    store.disconnect();
+    await budget.shutdown();
   });
 
   test('nothing expires while a hold is open; afterwards each claim has its time', async () => {
@@ -352,14 +345,14 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
     const bare = await exposed(budget, { claim: claimOf(), lines: [day] });
     await budget.settle(bare.id);
     await budget.close(bare.id, ENDING, true);
-    expect(await admin.keys(`{${house.namespace}}:r:*`)).toEqual([]);
+    expect(await admin.keys(`{${house.namespace}}:1:r:*`)).toEqual([]);
     const cut = await exposed(budget, { claim: claimOf(), lines: [day] });
     await budget.settle(cut.id);
     await budget.close(cut.id, ENDING, false);
-    expect(await admin.keys(`{${house.namespace}}:r:*`)).toHaveLength(1);
-    await admin.zadd(`{${house.namespace}}:forget`, 1, cut.id);
+    expect(await admin.keys(`{${house.namespace}}:1:r:*`)).toHaveLength(1);
+    await admin.zadd(`{${house.namespace}}:1:forget`, 1, cut.id);
     await budget.heartbeat();
-    expect(await admin.keys(`{${house.namespace}}:r:*`)).toEqual([]);
+    expect(await admin.keys(`{${house.namespace}}:1:r:*`)).toEqual([]);
     await budget.shutdown();
   });
 
@@ -369,7 +362,7 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
     await exposed(budget, { agent: '{evil}', lines: [lineOf({ scope: '{evil}', budget: '}{' })] });
     for (const key of await admin.keys('*')) expect(key.startsWith(`{${house.namespace}}:`)).toBe(true);
     for (const namespace of ['', 'a}b', 'a b', '{', 'x'.repeat(65)]) {
-      expect(() => new RedisStore(redisOptions(server.url, { namespace }))).toThrow(RangeError);
+      expect(() => new RedisKeys(namespace)).toThrow(RangeError);
     }
     await budget.shutdown();
   });

@@ -1,12 +1,11 @@
 // Redis as people run it: with TLS and a password, behind sentinels, as a cluster. Real processes; the same contract.
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { openRedisBudget } from '../../src/budget/redis-budget.ts';
 import { askOf, budgetContract, exposed, lineOf } from '../contracts/budget.ts';
 import { type Certificates, makeCertificates } from '../fakes/certificates.ts';
 import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
 import { type SentinelPair, startCluster, startSentinelPair, startTlsRedis } from '../fakes/redis-modes.ts';
-import { redisHouse, redisOptions } from './redis-house.ts';
+import { openRedisBudget, redisHouse, redisOptions } from './redis-house.ts';
 
 const PASSWORD = 'canary-password-1234';
 const UNAVAILABLE = { code: 'store_unavailable' };

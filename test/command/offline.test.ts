@@ -28,7 +28,8 @@ function stateConfig(): Config {
 
 async function openState(config: Config) {
   const store = await openStore(config, CLOCK, RANDOM);
-  return { ...store, budgetTerms: () => [BUDGET], explain: async (question: object) => question, knows: () => true };
+  const asked = { explain: async (question: object) => question, knows: () => true, evidence: async () => null };
+  return { ...store, budgetTerms: () => [BUDGET], ...asked };
 }
 
 /** Nobody listens on port 1 of loopback. */

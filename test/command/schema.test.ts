@@ -30,7 +30,7 @@ test.each(['config', 'policies'] as const)('schema/%s.json is what `purser schem
 
 test('the schemas have every section that is read, and no other', () => {
   const sections = (name: 'config' | 'policies') => Object.keys(JSON.parse(schemaText(name)).properties);
-  const later = ['networks'];
+  const later: string[] = [];
   expect(sections('config')).toEqual(SECTIONS.filter((section) => !later.includes(section)));
   expect(sections('policies')).toEqual([...POLICY_SECTIONS]);
 });

@@ -10,7 +10,15 @@ import { folderWith } from './folder.ts';
 const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' });
 const EVM_KEY = 'ab'.repeat(32);
-const ENV = { EVM: EVM_KEY, SHARED: 'cd'.repeat(32), BAD: 'not a key', ZERO: '0'.repeat(64) };
+const ENV = {
+  ...{ EVM: EVM_KEY, SHARED: 'cd'.repeat(32), BAD: 'not a key', ZERO: '0'.repeat(64) },
+  ...{
+    RPC: 'https://node.test/v1/hunter2?k=hunter2',
+    RPC_2: 'https://other.test',
+    RPC_PLAIN: 'http://node.test/hunter2',
+  },
+  ...{ RPC_NEAR: 'http://127.0.0.1:8545', RPC_USER: 'https://u:hunter2@node.test/' },
+};
 
 const GOOD = `identity: { development: true }
 services:
@@ -206,7 +214,39 @@ const mistakes: [string, string, RegExp][] = [
   ],
   ['a policy folder twice', `${GOOD}policies: [a, b, ./a]\n`, /policies\[2\] {2}is the same as item \[0\]/],
   ['no policy folder', `${GOOD}policies: []\n`, /policies {2}must not be empty$/],
-  ['networks', `${GOOD}networks: []\n`, /networks {2}not in this version$/],
+  ...(
+    [
+      [
+        'a network of another kind',
+        'id: "solana:x", rpc: { env: RPC }',
+        /networks\[0\]\.id {2}must be a chain such as/,
+      ],
+      ['a network without a node', 'id: "eip155:8453"', /networks\[0\]\.rpc\[0\] {2}is required/],
+      ['a node in the clear', 'id: "eip155:8453", rpc: "https://hunter2"', /rpc\[0\] {2}is never written here/],
+      ['three nodes', 'id: "eip155:8453", rpc: [{ env: RPC }, { env: RPC_2 }, { env: RPC }]', /rpc {2}.*at most 2/],
+      [
+        'one node twice',
+        'id: "eip155:8453", rpc: [{ env: RPC }, { env: RPC }]',
+        /rpc\[1\] {2}is the same as the first/,
+      ],
+      ['a plain node', 'id: "eip155:8453", rpc: { env: RPC_PLAIN }', /rpc\[0\] {2}must be https/],
+      ['a near node', 'id: "eip155:8453", rpc: { env: RPC_NEAR }', /rpc\[0\] {2}is on loopback, which needs allowP/],
+      [
+        'a node with a password',
+        'id: "eip155:8453", rpc: { env: RPC_USER }',
+        /rpc\[0\] {2}must be the address of a node/,
+      ],
+      [
+        'two of one chain',
+        'id: "eip155:1", rpc: { env: RPC } }, { id: "eip155:1", rpc: { env: RPC }',
+        /\[1\]\.id {2}is the s/,
+      ],
+    ] as [string, string, RegExp][]
+  ).map(([name, network, expected]): [string, string, RegExp] => [
+    name,
+    `${REAL}networks: [{ ${network} }]\n`,
+    expected,
+  ]),
   ['probes on a port in use', `${GOOD}listen: { probes: "127.0.0.1:8403" }\n`, /listen\.probes {2}is the same as/],
   ['a proxy that is no network', `${GOOD}listen: { trustedProxies: [10.1] }\n`, /trustedProxies\[0\] {2}must be text/],
   [
@@ -339,4 +379,20 @@ test('several policy folders are read in their order, probes and trusted proxies
   expect(config?.listen.probes).toEqual({ host: '0.0.0.0', port: 9 });
   expect(config?.listen.trustedProxies).toEqual(['10.0.0.0/8', 'fd00::/8', '192.0.2.1/32']);
   expect(load(`${GOOD}listen: { trustedProxies: ["::/0"] }\n`).shown[0]).toContain('warning: believes everybody');
+});
+
+test('a chain and its nodes are read; where nobody looks, and where nobody pays, is warned of', () => {
+  const networks = (text: string) => load(`${REAL}networks: ${text}\n`);
+  const { config, shown } = networks('[{ id: "eip155:8453", rpc: [{ env: RPC }, { env: RPC_2 }] }]');
+  expect(shown).toEqual([]);
+  expect(config?.networks).toMatchObject([{ id: 'eip155:8453', allowPrivateNetwork: false, ca: null }]);
+  expect(config?.networks[0]?.rpc.map((url) => url.reveal())).toEqual([ENV.RPC, ENV.RPC_2]);
+  expect(JSON.stringify(config?.networks)).not.toContain('hunter2');
+  const near = '[{ id: "eip155:8453", rpc: { env: RPC_NEAR }, allowPrivateNetwork: true }]';
+  expect(networks(near).shown).toEqual([]);
+  expect(load(REAL).shown.join()).toMatch(/wallets\[0\]\.networks\[0\] {2}warning: is not under networks/);
+  const unused = networks('[{ id: "eip155:1", rpc: { env: RPC } }]').shown.join();
+  expect(unused).toMatch(/networks\[0\]\.id {2}warning: is not used: no wallet pays there/);
+  const skipped = load(`${REAL}networks: [{ id: "eip155:8453", rpc: { env: UNSET } }]\n`, {}, 'skip');
+  expect(skipped.shown).toEqual([]);
 });

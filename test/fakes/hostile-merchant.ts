@@ -82,6 +82,11 @@ export async function hostileMerchant(options: HostileOptions = {}): Promise<Hos
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, async (message) => {
     const captured = await capture(message, tapped, options.readBody !== false).catch(() => undefined);
     if (captured === undefined) return;
+    // It does not tell what became of a payment (docs/sandbox-rail.md), and being asked is no event of a script.
+    if (captured.target.startsWith('/.well-known/sandbox-payments/')) {
+      message.socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
     requests.push(captured);
     server.emit('read');
     if (captured.paid) {

@@ -2,8 +2,9 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { receipt as receiptShape, type Sealed } from '../../src/domain/receipt.ts';
+import { cutBack } from '../../src/ledger/cut-back.ts';
 import type { ReceiptFilter, Unfinished } from '../../src/ledger/ledger.ts';
-import { cutBack, SELECTORS } from '../../src/ledger/tables.ts';
+import { SELECTORS } from '../../src/ledger/tables.ts';
 import { freshDir, openLog, purchase, START, type TestLog } from './log.ts';
 
 const unfinished = (log: TestLog): { intents: number[]; outcomes: number[] } => {
@@ -157,7 +158,7 @@ test('receipts whose key is missing, another or unreadable stop the start, and n
   const other = freshDir();
   openLog(other);
   writeFileSync(path, readFileSync(join(other, 'log-key.pem')), { mode: 0o600 });
-  expect(() => openLog(dir)).toThrow(/is not the key that signed/);
+  expect(() => openLog(dir)).toThrow(/is not the key that signs/);
   writeFileSync(path, 'garbage');
   expect(() => openLog(dir)).toThrow(/not an Ed25519 private key/);
 });

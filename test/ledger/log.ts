@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { ReceiptEntry } from '../../src/domain/receipt.ts';
 import { exportLines } from '../../src/ledger/export.ts';
-import { readLogKey } from '../../src/ledger/key-files.ts';
 import { ledgerOperations, type SealedLink } from '../../src/ledger/ledger-operations.ts';
+import { logEnd, ownKeys } from '../../src/ledger/own-log.ts';
 import { LedgerReader } from '../../src/ledger/reader.ts';
 import { openDatabase } from '../../src/state/database.ts';
 
@@ -33,7 +33,6 @@ export function openLog(dir = freshDir()): TestLog {
   const operations = ledgerOperations(db, { dir, development: false }, () => clock.now);
   const reader = new LedgerReader(db);
   const run = (operation: string, argument?: unknown) => operations[operation]?.run(argument);
-  const key = () => readLogKey(dir, reader.kid());
   return Object.assign(clock, {
     dir,
     db,
@@ -41,11 +40,10 @@ export function openLog(dir = freshDir()): TestLog {
     run,
     seal: (entry: ReceiptEntry) => run('ledger.seal', entry) as SealedLink,
     lines: (range = { first: 1, last: reader.head().seq }) => {
-      const at = new Date(clock.now).toISOString();
-      const end = { log: reader.log, head: reader.headAt(range.last), at, key: key() };
+      const end = logEnd(reader, dir, clock.now, range.last);
       return Array.from(exportLines(reader.stored(range), end));
     },
-    jwks: () => ({ keys: [key().jwk] }),
+    jwks: () => ownKeys(reader, dir),
   });
 }
 

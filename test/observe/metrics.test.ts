@@ -24,7 +24,12 @@ afterEach(() => {
 function metricsOf(changes: Partial<MetricsOptions> = {}): Metrics {
   const metrics = createMetrics({
     services: ['weather', 'news'],
-    store: async () => ({ holds: { held: 1, exposed: 2, uncertain: 3 }, budgets: [line('day', '["research-1"]')] }),
+    rails: ['evm'],
+    store: async () => ({
+      holds: { held: 1, exposed: 2, uncertain: 3 },
+      oldestUncertainSeconds: 7,
+      budgets: [line('day', '["research-1"]')],
+    }),
     policy: () => ({
       version: 'abc',
       lastReloadSuccessful: true,
@@ -93,6 +98,7 @@ test('LEAK-08 a budget shows its 1,000 fullest scopes, a register its 1,000 soon
   const metrics = metricsOf({
     store: async () => ({
       holds: { held: 0, exposed: 0, uncertain: 0 },
+      oldestUncertainSeconds: 7,
       budgets: [...scopes, line('month', '[]')],
     }),
     policy: () => ({ version: 'abc', lastReloadSuccessful: true, agentsUntil }),
@@ -109,7 +115,7 @@ test('a store that does not answer takes its own gauges away, old values too, an
   const metrics = metricsOf({
     store: async () => {
       if (!answers) throw new Error('lost');
-      return { holds: { held: 1, exposed: 0, uncertain: 0 }, budgets: [line('day', '[]')] };
+      return { holds: { held: 1, exposed: 0, uncertain: 0 }, oldestUncertainSeconds: 7, budgets: [line('day', '[]')] };
     },
   });
   expect(await metrics.text()).toContain('purser_budget_limit_micros{');
@@ -135,7 +141,7 @@ test('scrapes at the same time read the store once, and two gateways of one proc
   let reads = 0;
   const store = async () => {
     reads++;
-    return { holds: { held: 0, exposed: 0, uncertain: 0 }, budgets: [] };
+    return { holds: { held: 0, exposed: 0, uncertain: 0 }, oldestUncertainSeconds: 7, budgets: [] };
   };
   const [one, other] = [metricsOf({ store }), metricsOf()];
   one.refusal('denied');

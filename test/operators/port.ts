@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import type { HoldRequest } from '../../src/domain/hold.ts';
 import type { ReceiptEntry } from '../../src/domain/receipt.ts';
+import { Turns } from '../../src/domain/turns.ts';
 import { openStore } from '../../src/gateway/store.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
@@ -72,7 +73,12 @@ export async function openPort(changes: Partial<OperatorsOptions> = {}): Promise
   const readiness = { draining: false, ledger: true, policy: true, store: true, development: true };
   const metrics = createMetrics({
     services: ['weather'],
-    store: async () => ({ holds: { held: 0, exposed: 0, uncertain: 0 }, budgets: await budget.scopes(BUDGET, 1_000) }),
+    rails: ['sandbox'],
+    store: async () => ({
+      holds: { held: 0, exposed: 0, uncertain: 0 },
+      oldestUncertainSeconds: 7,
+      budgets: await budget.scopes(BUDGET, 1_000),
+    }),
     policy: () => ({ version: 'a'.repeat(64), lastReloadSuccessful: true, agentsUntil: [] }),
     blocked: () => ({ draining: false, ledger: false, policy: false, store: false }),
   });
@@ -98,8 +104,11 @@ export async function openPort(changes: Partial<OperatorsOptions> = {}): Promise
       ledger,
       clock,
       unwritten: () => false,
+      turns: new Turns(),
+      evidence: async () => null,
       knows: (kind, id) => kind === 'service' && id === 'weather',
     }),
+    sight: () => null,
     budgetTerms: () => [BUDGET],
     explain: async (question) => question,
     policy: () => ({

@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_pro
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 import { exportLines } from '../../src/ledger/export.ts';
-import { readLogKey } from '../../src/ledger/key-files.ts';
+import { logEnd, ownKeys } from '../../src/ledger/own-log.ts';
 import { LedgerReader } from '../../src/ledger/reader.ts';
 import { verifyLog } from '../../src/ledger/verify.ts';
 import { openReadOnly } from '../../src/state/database.ts';
@@ -44,10 +44,9 @@ async function opening(child: ChildProcess): Promise<unknown> {
 
 async function verifyLive(dir: string) {
   const reader = new LedgerReader(openReadOnly(dir));
-  const key = readLogKey(dir, reader.kid());
-  const end = { log: reader.log, head: reader.head(), at: new Date().toISOString(), key };
+  const end = logEnd(reader, dir, Date.now());
   const lines = exportLines(reader.stored({ first: 0, last: end.head.seq }), end);
-  const verdict = await verifyLog(lines, { keys: { keys: [key.jwk] }, fromStart: true });
+  const verdict = await verifyLog(lines, { keys: ownKeys(reader, dir), fromStart: true });
   const ids = new Set(Array.from(reader.iterate({}), ({ receipt }) => receipt.id));
   reader.close();
   return { verdict, ids };

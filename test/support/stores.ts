@@ -1,4 +1,5 @@
 // The two budget stores, for tests of what holds whatever the store is.
+import { Redis } from 'ioredis';
 import { redisAvailable, startRedis } from '../fakes/redis.ts';
 
 /** A fresh and empty store. */
@@ -25,10 +26,20 @@ export const STORES = [
     available: redisAvailable,
     open: async (): Promise<TestStore> => {
       const redis = await startRedis();
+      await openAtOnce(redis.url);
       return { ...onRedis(redis.url), gateways: 2, redis: redis.url, close: () => redis.stop() };
     },
   },
 ];
+
+/** Nobody can know better than this store that it is new: it need not stay closed for a moment, as new ones do. */
+export async function openAtOnce(url: string): Promise<void> {
+  const admin = new Redis(url);
+  const run = /run_id:(\S+)/.exec(await admin.info('server'))?.[1] ?? '';
+  await admin.set('{purser}:clock', Date.now());
+  await admin.hset('{purser}:epoch', { gen: 1, state: 'open', run, since: 0, opens: 0 });
+  admin.disconnect();
+}
 
 /** The section and the environment of a gateway whose budgets are in that Redis. */
 export function onRedis(url: string): Pick<TestStore, 'sections' | 'env'> {

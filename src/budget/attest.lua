@@ -1,0 +1,14 @@
+-- Everything of a log has been brought to this generation. KEYS: clock. Then: the log, and whether it speaks `itself` or
+-- is spoken `for`, since it did not come.
+local log, how = ASKED[1], ASKED[2]
+local now, high = clock()
+local epoch = bringing()
+tick(now, high)
+redis.call('HSET', C .. 'members', 'gen:' .. log, text(epoch.gen))
+if how == 'itself' then
+  drop_guess(log)
+  redis.call('HDEL', C .. 'members', 'guess:' .. log, 'begun:' .. log)
+else
+  redis.call('HSET', C .. 'members', 'guess:' .. log, text(epoch.gen))
+end
+return stand(epoch)

@@ -1,0 +1,35 @@
+-- What is brought to a generation is added to the lines; each piece once, however often it is brought.
+
+-- Adds to one window's counters; what would not be a count any more was not written by us.
+local function add(key, start, settled, held, payments)
+  local now = counters(key, start) or { s = 0, h = 0, n = 0 }
+  local sums = { s = now.s + settled, h = now.h + held, n = now.n + payments }
+  for _, what in ipairs({ 's', 'h', 'n' }) do
+    if sums[what] < 0 or sums[what] > MAX then poisoned(key) end
+  end
+  redis.call('HSET', key, start .. ':s', text(sums.s), start .. ':h', text(sums.h), start .. ':n', text(sums.n))
+end
+
+-- The line is kept, and found by its budget.
+local function known_line(index, scope, key, expires)
+  keep_line(key, expires ~= '' and whole(expires, 'argument') or nil)
+  redis.call('SADD', index, scope)
+end
+
+-- What a log has brought to its lines so far, under the name of how it knows.
+local function told_key(how, log) return T .. how .. ':' .. log end
+
+-- Takes back what others guessed of a log that now speaks for itself.
+local function drop_guess(log)
+  local flat = redis.call('HGETALL', told_key('guess', log))
+  for i = 1, #flat, 2 do
+    local start, key = string.match(flat[i], '^(%d+) (.*)$')
+    if start then
+      local settled, payments = string.match(flat[i + 1], '^(%d+) (%d+)$')
+      if redis.call('EXISTS', key) == 1 then
+        add(key, start, -whole(settled, flat[i]), 0, -whole(payments, flat[i]))
+      end
+    end
+  end
+  redis.call('DEL', told_key('guess', log))
+end

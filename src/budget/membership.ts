@@ -1,0 +1,81 @@
+// What this process knows of its place in a store that it shares: the generation it counts in, and how much of what it
+// wrote was acknowledged. It goes with every step, so that the store can tell what it has forgotten.
+
+/** Why no step can be taken: the store has to be joined (again) first. */
+export type Astray = 'LOST' | 'FENCED' | 'REBUILDING' | 'POISONED' | 'WRONGTYPE';
+
+/** Redis puts ERR before what a script raises. */
+const ASTRAY = /^(?:ERR )?(LOST|FENCED|REBUILDING|POISONED|WRONGTYPE)\b/;
+
+/** How the store said that it, or this gateway, has gone astray; undefined for any other error. */
+export function astrayOf(message: string): Astray | undefined {
+  return ASTRAY.exec(message)?.[1] as Astray | undefined;
+}
+
+/** One life of one gateway in the store. */
+export class Membership {
+  readonly log: string;
+  /** Names this process in heartbeats and among the members. */
+  readonly life: string;
+  /** The latest time of the store that is known, ms since 1970. */
+  latest = 0;
+  /** The newest generation this log brought everything to; 0 when there was none. */
+  known = 0;
+  /** A generation in which something was found missing or unreadable. */
+  broken: number | null = null;
+  /** Why it does not count now, for people. */
+  why = 'the store was not joined yet';
+  #generation: number | null = null;
+  #sent = 0;
+  #acknowledged = 0;
+  #onAstray: (why: string) => void = () => {};
+
+  constructor(log: string, life: string) {
+    this.log = log;
+    this.life = life;
+  }
+
+  /** The generation it counts in; null while the store is not joined or is being rebuilt. */
+  get generation(): number | null {
+    return this.#generation;
+  }
+
+  /** The highest mark that the store is known to have. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  /** From now on it counts in this generation. */
+  enter(generation: number): void {
+    this.known = generation;
+    this.broken = null;
+    this.#generation = generation;
+  }
+
+  /** A mark of its own for a step that writes; they only go up. */
+  next(): number {
+    this.#sent += 1;
+    return this.#sent;
+  }
+
+  /** The store has everything up to this mark. */
+  acknowledge(mark: number): void {
+    this.#acknowledged = Math.max(this.#acknowledged, mark);
+    this.#sent = Math.max(this.#sent, mark);
+  }
+
+  /** The store answered a step of this generation so: from this moment nothing is held, exposed or paid. */
+  stray(generation: number, how: Astray, message: string): void {
+    const broken = how !== 'FENCED' && how !== 'REBUILDING';
+    if (broken) this.broken = Math.max(this.broken ?? 0, generation);
+    if (this.#generation !== generation) return;
+    this.#generation = null;
+    this.why = message;
+    this.#onAstray(message);
+  }
+
+  /** Called once each time that it goes astray. */
+  onAstray(callback: (why: string) => void): void {
+    this.#onAstray = callback;
+  }
+}

@@ -1,0 +1,178 @@
+// The steps by which the gateways of a store agree on what it holds: coming, bringing what one's receipts say, opening.
+// It lays out keys and arguments, and judges nothing.
+import type { Clock } from '../domain/clock.ts';
+import type { Membership } from './membership.ts';
+import * as answers from './redis-answers.ts';
+import type { RedisLink } from './redis-connection.ts';
+import { GenerationKeys, RedisKeys } from './redis-keys.ts';
+import { SCRIPTS, type Script } from './redis-scripts.ts';
+import { framed } from './redis-store.ts';
+import type { Term } from './store.ts';
+
+/** How a gateway stands with the store. */
+export type Stand =
+  /** This log's ledger is older than what the store was told of it. */
+  | { readonly kind: 'older'; readonly recorded: number }
+  /** Another process of this log was heard at `at`, and that is not long ago. */
+  | { readonly kind: 'cloned'; readonly at: number }
+  /** Everything of this log has to be brought to the generation first. */
+  | (Generation & { readonly kind: 'bring' })
+  /** Everything was brought; the others are waited for (or nobody, while a new store stays closed). */
+  | (Generation & { readonly kind: 'waiting'; readonly missing: readonly string[] })
+  /** `opened`: by this very step. */
+  | (Generation & { readonly kind: 'open' | 'opened' });
+
+/** A generation; times by the store's clock, ms since 1970. */
+interface Generation {
+  readonly generation: number;
+  /** The highest mark of this log that the store has. */
+  readonly mark: number;
+  readonly now: number;
+  readonly since: number;
+}
+
+/** A line with what is brought to it. */
+export interface BroughtLine extends PlacedLine {
+  readonly settled: bigint;
+  readonly payments: number;
+}
+
+/** A line's place: `expires` is when nobody needs its counters any more, null for never. */
+export interface PlacedLine {
+  readonly budget: string;
+  readonly scope: string;
+  readonly windowStart: number;
+  readonly key: number | 'rolling';
+  readonly expires: number | null;
+}
+
+/** A purchase as the store keeps it; see bring-holds.lua. `fields` are those before its lines. */
+export interface BroughtHold {
+  readonly fields: readonly string[];
+  readonly lines: readonly PlacedLine[];
+}
+
+/** Another gateway's statement; `mark` says how new it is. */
+export interface Statement {
+  readonly log: string;
+  readonly mark: number;
+  readonly text: string;
+}
+
+/** What the members' steps are made with. */
+export interface MembersOptions {
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly repeatWindowMs: number;
+  readonly membership: Membership;
+  /** How long a store that nobody knows stays closed, so that gateways which know better can say so; ms. */
+  readonly newbornMs: number;
+}
+
+/** The steps; each throws when it was not done or may not have been done. */
+export class RedisMembers {
+  readonly #redis: RedisLink;
+  readonly #keys: RedisKeys;
+  readonly #options: MembersOptions;
+
+  constructor(options: MembersOptions, redis: RedisLink) {
+    this.#redis = redis;
+    this.#options = options;
+    this.#keys = new RedisKeys(options.namespace);
+  }
+
+  /** Comes, or asks how it stands. */
+  async join(sealed: number, peers: readonly string[]): Promise<Stand> {
+    const { membership, newbornMs } = this.#options;
+    const { known, latest, broken, life } = membership;
+    const args = [`${known}`, `${sealed}`, `${latest}`, `${newbornMs}`, `${broken ?? ''}`, ...peers];
+    return this.#stand(await this.#run(null, SCRIPTS.join, [this.#keys.beat(life)], args));
+  }
+
+  /** Records terms that are not on record; those that differ are left as they are. */
+  async agree(fields: readonly Term[]): Promise<void> {
+    for (const { field, value } of fields) await this.#run(null, SCRIPTS.agree, [this.#keys.terms], [field, value]);
+  }
+
+  async bringOrder(generation: number, name: string, stoppedAt: number, startedAt: number, order: string) {
+    const args = [name, `${stoppedAt}`, `${startedAt}`, order];
+    await this.#run(generation, SCRIPTS.bringOrder, [this.#keys.stops], args);
+  }
+
+  /** Totals of a log: its own (`told`), or what was last known of one that did not come (`guess`). */
+  async bringLines(
+    generation: number,
+    { log, how, mark }: { log: string; how: 'told' | 'guess'; mark: number },
+    lines: readonly BroughtLine[],
+  ): Promise<void> {
+    const keys = new GenerationKeys(this.#keys, generation);
+    const args = lines.flatMap((line) => [...placeArgs(keys, line), `${line.settled}`, `${line.payments}`]);
+    await this.#run(generation, SCRIPTS.bringLines, [], [log, how, `${mark}`, ...args]);
+  }
+
+  async bringHolds(generation: number, holds: readonly BroughtHold[]): Promise<void> {
+    const keys = new GenerationKeys(this.#keys, generation);
+    const args = holds.flatMap(({ fields, lines }) => [
+      ...fields,
+      `${lines.length}`,
+      ...lines.flatMap((line) => placeArgs(keys, line)),
+    ]);
+    await this.#run(generation, SCRIPTS.bringHolds, [], args);
+  }
+
+  /** Everything of a log is there; `for` one that did not come. */
+  async attest(generation: number, log: string, how: 'itself' | 'for'): Promise<Stand> {
+    return this.#stand(await this.#run(generation, SCRIPTS.attest, [], [log, how]));
+  }
+
+  /** Tells the others what this gateway spent, and learns what they say that is newer than what is known. */
+  async say(statement: string, known: readonly { log: string; mark: number }[]): Promise<Statement[]> {
+    const { membership } = this.#options;
+    const mark = membership.next();
+    const args = [statement, ...known.flatMap(({ log, mark: old }) => [log, `${old}`])];
+    const [, ...found] = answers.readTexts(await this.#run(membership.generation, SCRIPTS.say, [], args, mark));
+    membership.acknowledge(mark);
+    return Array.from({ length: found.length / 3 }, (_, index) => {
+      const [log = '', said = '', text = ''] = found.slice(index * 3, index * 3 + 3);
+      return { log, mark: Number(said), text };
+    });
+  }
+
+  /** Removes what generations before this one left. */
+  dropBefore(generation: number): Promise<void> {
+    const { pattern, of } = this.#keys.generations;
+    return this.#redis.dropKeys(pattern(), (key) => of(key) < generation);
+  }
+
+  /** Goes: another process of this log need not wait until this one counts as silent. */
+  async leave(): Promise<void> {
+    const { log } = this.#options.membership;
+    await this.#redis.command((redis) => redis.hdel(`${this.#keys.prefix}members`, `life:${log}`));
+  }
+
+  #stand(answer: unknown): Stand {
+    const [kind, first, ...rest] = answers.readTexts(answer);
+    if (kind === 'older') return { kind, recorded: Number(first) };
+    if (kind === 'cloned') return { kind, at: Number(first) };
+    const [mark, now, since, ...missing] = rest;
+    const generation = {
+      generation: Number(first),
+      ...{ mark: Number(mark), now: Number(now), since: Number(since) },
+    };
+    this.#options.membership.acknowledge(generation.mark);
+    if (kind === 'waiting') return { kind, ...generation, missing };
+    if (kind === 'bring' || kind === 'open' || kind === 'opened') return { kind, ...generation };
+    throw new Error('the budget store answered in a form that is not known here');
+  }
+
+  #run(generation: number | null, script: Script, keys: readonly string[], args: readonly string[], mark = 0) {
+    const { clock, repeatWindowMs, membership } = this.#options;
+    const frame = { now: clock.now(), windowMs: repeatWindowMs, generation: `${generation ?? ''}`, membership, mark };
+    return this.#redis.run(script, ...framed(this.#keys, frame, keys, args));
+  }
+}
+
+function placeArgs(keys: GenerationKeys, line: PlacedLine): string[] {
+  const { budget, scope, windowStart, key, expires } = line;
+  return [keys.index(budget), scope, keys.line(budget, key, scope), `${windowStart}`, `${expires ?? ''}`];
+}

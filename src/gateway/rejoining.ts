@@ -1,0 +1,94 @@
+// Keeps a store that several gateways share in agreement with the receipts: notices at once when it has forgotten
+// something, joins it again until it is open, and tells the others what this gateway spent.
+
+import { type Standing, StoreRefuses } from '../budget/rebuild.ts';
+import type { SharedBudget } from '../budget/redis-budget.ts';
+import type { Clock, Timer, Timers } from '../domain/clock.ts';
+import { errorFacts, type Log } from '../observe/log.ts';
+
+/** The loops that do it. */
+export interface Rejoining {
+  stop(): void;
+}
+
+const SETTLE_MS = 100;
+const TELL_MS = 1_000;
+/** A statement may take this much of the time; one that takes long is made less often. */
+const TELL_SHARE = 0.05;
+
+/** Starts them. */
+export function keepJoined(
+  { rebuild, onAstray, budget }: SharedBudget,
+  {
+    clock,
+    timers,
+    log,
+    closed: tellClosed,
+  }: {
+    readonly clock: Clock;
+    readonly timers: Timers;
+    readonly log: Log;
+    readonly closed: (why: string | null) => void;
+  },
+): Rejoining {
+  let closed: string | null = budget.generation() === null ? 'is being rebuilt' : null;
+  let timer: Timer | undefined;
+  let told: Timer | undefined;
+  let stopped = false;
+
+  const say = (text: string | null, level: 'info' | 'warn' | 'error', message: string): void => {
+    if (text === closed) return;
+    closed = text;
+    tellClosed(text);
+    log.event(level, message);
+  };
+  const settle = async (): Promise<void> => {
+    try {
+      const standing = await rebuild.settle();
+      if (standing.kind === 'open') return say(null, 'info', 'the budget store is in agreement with the receipts');
+      const text = waitingText(standing);
+      say(text, 'warn', `the budget store ${text}`);
+    } catch (fault) {
+      // A store that does not answer is told of by the heartbeat.
+      if (fault instanceof StoreRefuses) say(fault.message, 'error', fault.message);
+    }
+    again();
+  };
+  const again = (): void => {
+    if (!stopped) timer = timers.after(SETTLE_MS, () => void settle());
+  };
+  const tell = async (): Promise<void> => {
+    const began = clock.monotonic();
+    try {
+      await rebuild.tell(clock.now());
+    } catch (fault) {
+      if (budget.generation() !== null)
+        log.event('warn', 'nothing was told to the other gateways', { error: errorFacts(fault) });
+    }
+    const took = clock.monotonic() - began;
+    if (!stopped) told = timers.after(Math.max(TELL_MS, took / TELL_SHARE), () => void tell());
+  };
+
+  onAstray((why) => {
+    say(`is being rebuilt: ${why}`, 'error', `the budget store is being rebuilt from the receipts: ${why}`);
+    timer?.close();
+    void settle();
+  });
+  tellClosed(closed);
+  if (closed !== null) void settle();
+  void tell();
+  return {
+    stop: () => {
+      stopped = true;
+      timer?.close();
+      told?.close();
+    },
+  };
+}
+
+function waitingText(standing: Exclude<Standing, { kind: 'open' }>): string {
+  if (standing.kind === 'unsure') return 'was used by another process of this log a moment ago; looking again';
+  if (standing.missing.length === 0) return 'is new, and opens in a moment';
+  const those = standing.missing.length > 1 ? 'those gateways' : 'the gateway';
+  return `is being rebuilt, and waits for ${those} of ${standing.missing.join(', ')}`;
+}

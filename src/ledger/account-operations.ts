@@ -1,0 +1,92 @@
+// What the state thread answers about the account: the operations `account.*`, and the gateway's side of them.
+import type { DatabaseSync } from 'node:sqlite';
+import type { Account, AccountHold, AccountOrder, AccountTotal } from '../domain/account.ts';
+import type { Operations, StateAccess } from '../domain/operations.ts';
+import { folder, type KeptPurchase, type Standing } from './account-fold.ts';
+
+type Since = readonly { readonly budget: string; readonly from: number }[];
+
+/** Receipts folded by one call; others wait for the state thread meanwhile. */
+const FOLD_MOST = 200;
+
+/** The operations on one database, which has the ledger's tables. `now` is the wall clock in milliseconds. */
+export function accountOperations(db: DatabaseSync, standing: Standing, now: () => number): Operations {
+  const fold = folder(db, standing, now);
+  const read = (run: (argument: never) => unknown) => ({ durable: false, run: run as (argument: unknown) => unknown });
+  const totals = db.prepare(
+    'SELECT scope, start, settled, payments FROM account_totals WHERE budget = ? AND start >= ? ORDER BY start, scope',
+  );
+  const open = db.prepare("SELECT purchase FROM account_holds WHERE state = 'exposed'");
+  const holds = db.prepare(
+    "SELECT * FROM account_holds WHERE id > ? AND (state = 'exposed' OR forget > ?) ORDER BY id LIMIT ?",
+  );
+  const orders = db.prepare('SELECT * FROM account_orders ORDER BY name');
+  const totalsSince = (since: Since): AccountTotal[] =>
+    since.flatMap(({ budget, from }) =>
+      totals.all(budget, from).map((row) => ({
+        ...{ budget, scope: String(row.scope), windowStart: Number(row.start) },
+        ...{ settled: BigInt(Number(row.settled)), payments: Number(row.payments) },
+      })),
+    );
+  const openPurchases = () => open.all().map((row) => JSON.parse(String(row.purchase)) as KeptPurchase);
+  return {
+    'account.fold': read((most: number) => fold(most)),
+    'account.totals': read(totalsSince),
+    'account.spent': read((since: Since) => withOpen(totalsSince(since), openPurchases(), since)),
+    'account.holds': read(({ after, most, now: at }: { after: string; most: number; now: number }) =>
+      holds.all(after, at, most).map(holdOf),
+    ),
+    'account.orders': read(() => orders.all().map(orderOf)),
+  };
+}
+
+/** The account over a running state thread; `sealed` answers the newest receipt that is durable. */
+export function accountIn(state: Pick<StateAccess, 'call'>, sealed: () => number): Account {
+  return {
+    sealed,
+    fold: async () => {
+      for (;;) {
+        const { seq, more } = await state.call<{ seq: number; more: boolean }>('account.fold', FOLD_MOST);
+        if (!more) return seq;
+      }
+    },
+    totals: (since) => state.call('account.totals', since),
+    spent: (since) => state.call('account.spent', since),
+    holds: (after, most, now) => state.call('account.holds', { after, most, now }),
+    orders: () => state.call('account.orders', null),
+  };
+}
+
+function withOpen(totals: readonly AccountTotal[], open: readonly KeptPurchase[], since: Since): AccountTotal[] {
+  const from = new Map(since.map((one) => [one.budget, one.from]));
+  const nameOf = (one: Pick<AccountTotal, 'budget' | 'scope' | 'windowStart'>) =>
+    JSON.stringify([one.budget, one.scope, one.windowStart]);
+  const sums = new Map(totals.map((total) => [nameOf(total), total]));
+  for (const { micros, lines } of open) {
+    for (const line of lines) {
+      if (line.windowStart < (from.get(line.budget) ?? Number.POSITIVE_INFINITY)) continue;
+      const sum = sums.get(nameOf(line)) ?? { ...line, settled: 0n, payments: 0 };
+      const more = { settled: sum.settled + BigInt(micros), payments: sum.payments + 1 };
+      sums.set(nameOf(line), { ...sum, ...more });
+    }
+  }
+  return [...sums.values()];
+}
+
+function holdOf(row: Record<string, unknown>): AccountHold {
+  const { micros, ...purchase } = JSON.parse(String(row.purchase)) as KeptPurchase;
+  return {
+    ...{ id: String(row.id), exchange: String(row.exchange), state: row.state as AccountHold['state'] },
+    ...purchase,
+    micros: BigInt(micros),
+    ...{ intendedAt: Number(row.intended_at), closedAt: Number(row.closed_at), endedAt: Number(row.ended_at) },
+    ...{ whole: row.whole === 1, ending: String(row.ending) },
+  };
+}
+
+function orderOf(row: Record<string, unknown>): AccountOrder {
+  return {
+    ...{ name: String(row.name), stoppedAt: Number(row.stopped_at), startedAt: Number(row.started_at) },
+    ...{ because: String(row.because), by: String(row.ordered_by) },
+  };
+}

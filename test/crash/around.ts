@@ -1,0 +1,166 @@
+// What is put around the real parts of a gateway that shall die at a named moment: each wrapper says which moments are
+// reached, and changes nothing else.
+import type { DatabaseSync } from 'node:sqlite';
+import type { Dispatcher, Pool } from 'undici';
+import type { Budget } from '../../src/budget/budget.ts';
+import type { Service } from '../../src/exchange/parts.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import type { Wallet } from '../../src/rail/rail.ts';
+import type { Call } from '../../src/state/message.ts';
+import { reach } from './reach.ts';
+
+/** The steps of a budget whose moments have names, with what the moment after each is called. */
+const STEPS: ReadonlyMap<string, string> = new Map([
+  ['hold', 'held'],
+  ['expose', 'exposed'],
+  ['settle', 'settled'],
+  ['close', 'closed'],
+]);
+
+/** The same object, but for these methods. */
+function withMethods<T extends object>(real: T, methods: Partial<T>): T {
+  return new Proxy(real, {
+    get(target, name) {
+      if (Object.hasOwn(methods, name)) return Reflect.get(methods, name);
+      const value = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+function budgetOf(real: Budget): Budget {
+  const stepped = [...STEPS].map(([step, done]) => {
+    const run = Reflect.get(real, step).bind(real);
+    const around = async (...given: unknown[]) => {
+      const answer = run(...given);
+      setImmediate(() => reach(`${step} sent`));
+      const result = await answer;
+      reach(done);
+      return result;
+    };
+    return [step, around];
+  });
+  return withMethods(real, Object.fromEntries(stepped));
+}
+
+/** Around `embeddedBudget`. */
+export const embeddedBudget =
+  (real: (...given: unknown[]) => Budget) =>
+  (...given: unknown[]): Budget =>
+    budgetOf(real(...given));
+
+/** Around `openRedisBudget`. */
+export const openRedisBudget =
+  (real: (...given: unknown[]) => Promise<Budget>) =>
+  async (...given: unknown[]): Promise<Budget> =>
+    budgetOf(await real(...given));
+
+/** Around `openLedger`. */
+export const openLedger =
+  (real: (...given: unknown[]) => Promise<Ledger>) =>
+  async (...given: unknown[]): Promise<Ledger> => {
+    const ledger = await real(...given);
+    return withMethods(ledger, {
+      seal: async (entry) => {
+        reach(`${wordFor(entry.kind)} before seal`);
+        const sealed = await ledger.seal(entry);
+        reach(`${wordFor(entry.kind)} sealed`);
+        return sealed;
+      },
+      applied: async (seq) => {
+        reach('applied before mark');
+        await ledger.applied(seq);
+        reach('marked');
+      },
+    });
+  };
+
+const OUTCOMES = ['settled', 'voided', 'uncertain', 'resolved'];
+const wordFor = (kind: string): string => (OUTCOMES.includes(kind) ? 'outcome' : kind);
+
+/** Around `openConfiguredWallets`. */
+export const openConfiguredWallets =
+  (real: (...given: unknown[]) => Promise<Wallet[]>) =>
+  async (...given: unknown[]): Promise<Wallet[]> =>
+    (await real(...given)).map((wallet) =>
+      withMethods(wallet, {
+        prove: async (payment, asset) => {
+          const proof = await wallet.prove(payment, asset);
+          reach('proof made');
+          return proof;
+        },
+      }),
+    );
+
+/** Around `openServices`. */
+export const openServices =
+  (real: (...given: unknown[]) => Map<string, Service>) =>
+  (...given: unknown[]): Map<string, Service> => {
+    const services = real(...given);
+    for (const { pool } of services.values()) watchProofs(pool);
+    return services;
+  };
+
+function watchProofs(pool: Pool): void {
+  const dispatch = pool.dispatch.bind(pool);
+  pool.dispatch = (options, handler) => dispatch(options, carriesProof(options) ? followed(handler) : handler);
+}
+
+function carriesProof({ headers }: Dispatcher.DispatchOptions): boolean {
+  return Array.isArray(headers) && headers.some((value) => /^Payment /i.test(String(value)));
+}
+
+function followed(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+  return withMethods(handler, {
+    onRequestStart(...given) {
+      handler.onRequestStart?.(...given);
+      setImmediate(() => reach('proof sent'));
+    },
+    onResponseStart(...given) {
+      if (given[1] >= 200) reach('answer head received');
+      handler.onResponseStart?.(...given);
+    },
+  });
+}
+
+/** What the batch that is being written seals; the state thread has one batch at a time. */
+let sealing: readonly string[] = [];
+
+interface Runner {
+  run(calls: readonly Call[]): unknown;
+}
+
+/** Around `BatchRunner`. */
+export const BatchRunner = (Real: new (...given: never[]) => Runner) =>
+  class extends Real {
+    override run(calls: readonly Call[]): unknown {
+      sealing = calls.flatMap(({ operation, argument }) => {
+        const kind = operation === 'ledger.seal' ? Reflect.get(Object(argument), 'kind') : undefined;
+        return typeof kind === 'string' ? [wordFor(kind)] : [];
+      });
+      const replies = super.run(calls);
+      sealing = [];
+      return replies;
+    }
+  };
+
+/** Around `openDatabase`: a commit has a moment before it and one when it is on the disk. */
+export const openDatabase =
+  (real: (...given: unknown[]) => DatabaseSync) =>
+  (...given: unknown[]): DatabaseSync => {
+    const db = real(...given);
+    const prepare = db.prepare.bind(db);
+    db.prepare = (sql, ...more) => {
+      const statement = prepare(sql, ...more);
+      if (sql !== 'COMMIT') return statement;
+      const run = statement.run.bind(statement);
+      const around = () => {
+        for (const word of sealing) reach(`${word} before commit`);
+        const result = run();
+        for (const word of sealing) reach(`${word} durable`);
+        return result;
+      };
+      return Object.assign(statement, { run: around });
+    };
+    return db;
+  };

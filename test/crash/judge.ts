@@ -1,0 +1,115 @@
+// Judges a scene after a death: by the merchant's books, the budgets, the receipts and what repeats are told.
+import { join } from 'node:path';
+import { expect, vi } from 'vitest';
+import type { Receipt } from '../../src/domain/receipt.ts';
+import { LedgerReader } from '../../src/ledger/reader.ts';
+import { openReadOnly } from '../../src/state/database.ts';
+import { expectVerified, WAIT } from '../support/agreement.ts';
+import type { GatewayProcess } from '../support/gateway.ts';
+import { type HoldView, moneyOf } from '../support/stand.ts';
+import type { FailPoint, Fate } from './points.ts';
+import { ask, type Purchase, type Scene } from './scene.ts';
+import { PRICE } from './till.ts';
+
+/** What the receipts of all gateways say of each target. */
+type Told = ReadonlyMap<string, readonly Receipt[]>;
+
+const ENDS = ['settled', 'voided', 'uncertain'];
+
+/** All gateways run and nothing is under way: every side must say the same of every purchase. */
+export async function expectAgreed(scene: Scene): Promise<Told> {
+  const told = receiptsByTarget(scene);
+  const asked = new Set(scene.purchases.map(({ target }) => target));
+  for (const target of asked) expectOneStory(scene, target, told.get(target) ?? []);
+  expect(scene.till.faults()).toEqual([]);
+  const all = [...told.values()];
+  const settled = BigInt(all.filter((receipts) => fateOf(receipts) === 'settled').length) * PRICE;
+  const uncertain = all.filter((receipts) => fateOf(receipts) === 'uncertain').length;
+  const gateway = running(scene)[0];
+  await vi.waitFor(async () => {
+    expect(await moneyOf(gateway)).toEqual({ settled, held: BigInt(uncertain) * PRICE });
+  }, WAIT);
+  const { holds } = await gateway.api<{ holds: HoldView[] }>('holds');
+  expect(holds.map(({ state }) => state)).toEqual(Array.from({ length: uncertain }, () => 'uncertain'));
+  const taken = await scene.till.taken();
+  expect(taken).toBeGreaterThanOrEqual(settled);
+  expect(taken).toBeLessThanOrEqual(settled + BigInt(uncertain) * PRICE);
+  expect(settled + BigInt(uncertain) * PRICE).toBeLessThanOrEqual(BigInt(scene.room) * PRICE);
+  for (const one of running(scene)) await expectVerified(one);
+  return told;
+}
+
+/** At most one payment, and as many intents and ends; what was paid is sealed, what was answered is settled. */
+function expectOneStory(scene: Scene, target: string, receipts: readonly Receipt[]): void {
+  const count = (...kinds: string[]) => receipts.filter(({ kind }) => kinds.includes(kind)).length;
+  const paid = scene.till.paidFor(target);
+  const story = { target, paid, intended: count('intended'), ends: count(...ENDS) };
+  expect(story).toEqual({
+    target,
+    paid: Math.min(paid, 1),
+    intended: Math.min(story.intended, 1),
+    ends: story.intended,
+  });
+  if (paid > 0) expect(story).toMatchObject({ intended: 1 });
+  const answered = scene.purchases.some((one) => one.target === target && one.status === 200);
+  if (answered) expect([target, count('settled')]).toEqual([target, 1]);
+}
+
+/** What the receipts of one purchase say it is. */
+function fateOf(receipts: readonly Receipt[]): Exclude<Fate, 'answered'> {
+  if (receipts.some(({ kind }) => kind === 'settled')) return 'settled';
+  return receipts.some(({ kind }) => kind === 'uncertain') ? 'uncertain' : 'free';
+}
+
+/** Of the purchases under way at the death one at least is what the point says. */
+export function expectFate(
+  scene: Scene,
+  { title, fate, paid }: FailPoint,
+  told: Told,
+  died: readonly Purchase[],
+): void {
+  if (fate === 'answered') return;
+  const found = died.filter(({ target }) => {
+    const times = scene.till.paidFor(target);
+    if (fateOf(told.get(target) ?? []) !== fate) return false;
+    return paid === 'maybe' || times === (paid === 'yes' ? 1 : 0);
+  });
+  expect([title, fate, found.length > 0]).toEqual([title, fate, true]);
+}
+
+/** Repeats with their keys are the purchases they were: what was free is bought, nothing else is paid again. */
+export async function expectRepeats(scene: Scene, told: Told, died: readonly Purchase[]): Promise<void> {
+  for (const purchase of died) {
+    const before = scene.till.paidFor(purchase.target);
+    const fate = fateOf(told.get(purchase.target) ?? []);
+    const answer = await ask(scene, running(scene)[0], purchase);
+    const now = scene.till.paidFor(purchase.target);
+    const { target } = purchase;
+    if (fate === 'free') expect({ target, ...answer, paid: now }).toEqual({ target, status: 200, code: null, paid: 1 });
+    else {
+      const code = fate === 'settled' ? 'already_paid' : 'payment_uncertain';
+      expect({ target, ...answer, paid: now }).toEqual({ target, status: 424, code, paid: before });
+    }
+    if (fate === 'free') Object.assign(purchase, answer);
+  }
+}
+
+/** The gateways that run; at least one. */
+export function running({ gateways }: Scene): [GatewayProcess, ...GatewayProcess[]] {
+  const [first, ...more] = gateways.filter((gateway) => gateway !== undefined);
+  if (!first) throw new Error('no gateway runs');
+  return [first, ...more];
+}
+
+function receiptsByTarget(scene: Scene): Told {
+  const told = new Map<string, Receipt[]>();
+  for (const { folder } of running(scene)) {
+    const reader = new LedgerReader(openReadOnly(join(folder, 'var')));
+    for (const { receipt } of reader.iterate({})) {
+      const path = receipt.request?.path;
+      if (path !== undefined) told.set(path, [...(told.get(path) ?? []), receipt]);
+    }
+    reader.close();
+  }
+  return told;
+}

@@ -1,0 +1,135 @@
+// Gateways on one store before one merchant, and agents that buy from them until one gateway dies at a named moment.
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type GatewayProcess, spawnGateway } from '../support/gateway.ts';
+import type { TestStore } from '../support/stores.ts';
+import { dyingEnv } from './plan.ts';
+import type { FailPoint } from './points.ts';
+import type { Till } from './till.ts';
+import { tearLastWrite } from './torn.ts';
+
+/** One thing that an agent wants, once; and what became of its first request. */
+export interface Purchase {
+  /** Path and query at the merchant. */
+  readonly target: string;
+  /** Null: asked without a key. */
+  readonly key: string | null;
+  /** The answer's status, null when there was none. */
+  status: number | null;
+  code: string | null;
+}
+
+/** The gateways, their merchant, and everything that was asked of them. */
+export interface Scene {
+  readonly till: Till;
+  /** Those that run, by their place; a dead one's place is undefined. */
+  readonly gateways: (GatewayProcess | undefined)[];
+  readonly purchases: Purchase[];
+  /** How many purchases the budget has room for. */
+  readonly room: number;
+  /** Starts the gateway of that place on its state; it dies at the point where one is named. */
+  start(place: number, point?: FailPoint): Promise<GatewayProcess>;
+  close(): Promise<void>;
+}
+
+/** On the n-th time a moment is reached the gateway dies. */
+const NTH = 3;
+const AGENTS = 4;
+const ARMED = 'armed';
+
+/** Opens it with no gateway running. `room`: purchases that the budget has room for. */
+export async function openScene(store: TestStore, till: Till, places: number, room = 100_000): Promise<Scene> {
+  const folders = Array.from({ length: places }, () => mkdtempSync(join(tmpdir(), 'purser-crash-')));
+  const { sections, env, ...setup } = till.setup(room);
+  const gateways: (GatewayProcess | undefined)[] = [];
+  return {
+    till,
+    gateways,
+    room,
+    purchases: [],
+    async start(place, point) {
+      const folder = folders[place] ?? '';
+      const plan = { moment: point?.moment ?? '', nth: NTH, armed: join(folder, ARMED), signal: 'SIGKILL' } as const;
+      rmSync(plan.armed, { force: true });
+      const gateway = await spawnGateway({
+        ...setup,
+        folder,
+        sections: { ...sections, ...store.sections },
+        env: { ...env, ...store.env, ...(point?.moment ? dyingEnv(plan) : {}) },
+      });
+      gateways[place] = gateway;
+      return gateway;
+    },
+    async close() {
+      await Promise.all(gateways.map((gateway) => gateway?.close()));
+      for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Asks a gateway for the purchase under its key. */
+export async function ask(scene: Scene, gateway: GatewayProcess, { target, key }: Purchase) {
+  const headers = {
+    'purser-token': await tokenAt(scene, gateway),
+    ...(key === null ? {} : { 'idempotency-key': key }),
+  };
+  const answer = await fetch(`${gateway.agents}/shop${target}`, { headers });
+  const text = await answer.text();
+  return { status: answer.status, code: answer.ok ? null : (JSON.parse(text) as { code: string }).code };
+}
+
+const tokens = new WeakMap<GatewayProcess, Promise<string>>();
+
+function tokenAt({ till }: Scene, gateway: GatewayProcess): Promise<string> {
+  const token = tokens.get(gateway) ?? till.token(gateway);
+  tokens.set(gateway, token);
+  return token;
+}
+
+/** Agents buy at all gateways until the first one has died at the point where it was told to; the others go on. */
+export async function dieAt(scene: Scene, point: FailPoint): Promise<void> {
+  const victim = scene.gateways[0];
+  if (!victim) throw new Error('no gateway runs at the first place');
+  const died = once(victim.child, 'exit');
+  let over = false;
+  const agents = Array.from({ length: AGENTS }, async (_, n) => {
+    for (let turn = n; !over; turn += 1) await buyAt(scene, turn);
+  });
+  if (point.moment === null) killWhenPaid(scene.till, victim);
+  else writeFileSync(join(victim.folder, ARMED), '');
+  const [, signal] = await Promise.race([died, sleep(20_000, [])]);
+  over = true;
+  scene.gateways[0] = undefined;
+  await Promise.all(agents);
+  scene.till.onPaid = null;
+  if (signal !== 'SIGKILL') throw new Error(`"${point.title}" was never reached:\n${victim.output()}`);
+  if (point.torn) tearLastWrite(join(victim.folder, 'var'));
+}
+
+function killWhenPaid(till: Till, victim: GatewayProcess): void {
+  let seen = 0;
+  till.onPaid = () => {
+    seen += 1;
+    if (seen === NTH) victim.child.kill('SIGKILL');
+  };
+}
+
+/** A new purchase at one of the gateways that run; with none left it waits a little. */
+async function buyAt(scene: Scene, turn: number): Promise<void> {
+  const running = scene.gateways.filter((gateway) => gateway !== undefined);
+  const gateway = running[turn % running.length];
+  if (!gateway) return void (await sleep(10));
+  const n = scene.purchases.length;
+  const purchase: Purchase = { target: `/v1/${n}`, key: n % 4 === 3 ? null : `key-${n}`, status: null, code: null };
+  scene.purchases.push(purchase);
+  try {
+    Object.assign(purchase, await ask(scene, gateway, purchase));
+  } catch {
+    // Nobody asks a dead gateway again.
+    const place = scene.gateways.indexOf(gateway);
+    if (place >= 0) scene.gateways[place] = undefined;
+  }
+}

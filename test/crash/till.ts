@@ -1,0 +1,57 @@
+// The merchants of the crash tests, whose books are the judge: which purchase was paid how often, and how much in all.
+import { hostileMerchant } from '../fakes/hostile-merchant.ts';
+import { sandboxChallenge } from '../fakes/sandbox-challenge.ts';
+import { demand, goods } from '../fakes/script.ts';
+import { type GatewaySetup, policy, type TestGateway } from '../support/gateway.ts';
+
+/** A merchant with a book for each thing it sells; what is sold is told by the request's target. */
+export interface Till {
+  readonly url: string;
+  /** What a gateway needs to buy here, with a budget that has room for so many purchases. */
+  setup(room: number): GatewaySetup;
+  /** A token for a buyer at that gateway. */
+  token(gateway: TestGateway): Promise<string>;
+  /** How many proofs came for this target. */
+  paidFor(target: string): number;
+  /** Everything it took, in micro-units. */
+  taken(): Promise<bigint>;
+  /** What is wrong with the proofs it was handed: worthless or repeated ones. */
+  faults(): string[];
+  /** Called when a proof is in its hands, before it answers. */
+  onPaid: (() => void) | null;
+  close(): Promise<void>;
+}
+
+/** What one purchase costs, in micro-units. */
+export const PRICE = 20_000n;
+
+const LIMITS = '{ paymentSettle: 5s, holdLease: 2s, diskReserve: 0B, unsettled: 100000 }';
+
+/** Sells everything for {@link PRICE} in play money. */
+export async function sandboxTill(): Promise<Till> {
+  const merchant = await hostileMerchant({
+    unpaid: () => demand(sandboxChallenge({ request: { amount: '2' } })),
+    paid: () => {
+      till.onPaid?.();
+      return goods;
+    },
+  });
+  const till: Till = {
+    url: merchant.url,
+    setup: (room) => ({
+      upstream: merchant.url,
+      policies: policy({ limit: limitFor(room), per: 'all', window: 'window: total' }),
+      sections: { limits: LIMITS },
+    }),
+    token: (gateway) => gateway.token(),
+    paidFor: (target) => merchant.requests.filter((request) => request.paid && request.target === target).length,
+    taken: async () => BigInt(merchant.books.taken.length) * PRICE,
+    faults: () => [...merchant.books.worthless, ...Array.from({ length: merchant.books.replays }, () => 'a repeat')],
+    onPaid: null,
+    close: () => merchant.close(),
+  };
+  return till;
+}
+
+/** `0.10 USD` for five. */
+const limitFor = (room: number): string => `${(Number(PRICE) * room) / 1_000_000} USD`;

@@ -1,0 +1,19 @@
+// Ten thousand random tampers with a log, each by its seed: cut, edited, reordered, inserted, rolled back, signed
+// again, written anew, spliced. `PURSER_TAMPERS=N` tries another count.
+import { expect, test } from 'vitest';
+import { escaped, victim } from '../ledger/tampering.ts';
+
+const SEEDS = Number(process.env.PURSER_TAMPERS ?? 10_000);
+const LOG_EVERY = 500;
+
+test(`of ${SEEDS} random tampers with a log every one is found at its receipt`, { timeout: 600_000 }, async () => {
+  const missed: string[] = [];
+  let log = victim();
+  for (let seed = 0; seed < SEEDS; seed += 1) {
+    if (seed % LOG_EVERY === LOG_EVERY - 1) log = victim();
+    const missing = await escaped(log, seed);
+    if (missing !== undefined) missed.push(missing);
+  }
+  console.log(`${SEEDS - missed.length} of ${SEEDS} tampers found`);
+  expect(missed).toEqual([]);
+});

@@ -1,0 +1,93 @@
+// Random steps of a budget store over a few gateways, buyers and lines, so that they meet each other often.
+import type { EndAs, HoldStep, LineStep, StepName } from '../../../src/budget/store.ts';
+import type { Chance } from '../random.ts';
+
+const HOUR_MS = 3_600_000;
+/** Holds that are talked of at one time; older ones are left alone. */
+const HOLDS = 24;
+const HOLDS_MOVE_MS = 100;
+
+/** One step, as a store is asked for it. */
+export function randomStep(chance: Chance, now: number): { readonly name: StepName; readonly argument: unknown } {
+  const name = chance.weighted<StepName>(WEIGHTS);
+  return { name, argument: ARGUMENTS[name](chance, now) };
+}
+
+const WEIGHTS: Record<StepName, number> = {
+  ...{ hold: 40, expose: 30, end: 12, close: 8, leave: 4, lookUp: 4, beat: 5, lines: 3, scopes: 2 },
+  ...{ openHolds: 2, stop: 3, start: 9, stops: 1, agree: 1, ping: 1 },
+};
+
+const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
+  hold: holdStep,
+  expose: (chance, now) => ({ hold: holdId(chance, now), runForMs: 4_000 }),
+  end: (chance, now) => ({
+    hold: holdId(chance, now),
+    as: chance.pick<EndAs>(['released', 'settled', 'voided', 'freed']),
+  }),
+  close: (chance, now) => ({
+    hold: holdId(chance, now),
+    ending: { code: chance.happens(0.5) ? 'payment_uncertain' : null, upstreamStatus: 200, receipt: 'r.1' },
+    whole: chance.happens(0.5),
+  }),
+  leave: (chance, now) => ({ hold: holdId(chance, now) }),
+  lookUp: (chance) => ({ key: `key${chance.between(1, 30)}`, repeat: `repeat${chance.between(1, 40)}` }),
+  beat: (chance) => ({ run: run(chance) }),
+  lines: (chance, now) => ({ lines: lines(chance, now) }),
+  scopes: (chance, now) => {
+    const { scope: _, ...line } = lineOf(chance.pick(BUDGETS), '', now);
+    return { line, most: 10 };
+  },
+  openHolds: (chance) => ({ log: chance.pick([null, 'a']) }),
+  stop: (chance) => ({ ...order(chance), because: 'said so', by: 'dana' }),
+  start: (chance) => order(chance),
+  stops: () => null,
+  agree: (chance) => ({ fields: [{ field: 'currency', value: chance.pick(['USD', 'USD', 'EUR']) }] }),
+  ping: () => null,
+};
+
+const BUDGETS = ['hour', 'all', 'rolling'] as const;
+
+const run = (chance: Chance): string => `run${chance.between(1, 3)}`;
+const holdId = (chance: Chance, now: number): string =>
+  `${chance.pick(['a', 'b'])}.${Math.floor(now / HOLDS_MOVE_MS) + chance.between(1, HOLDS)}`;
+const order = (chance: Chance) => ({
+  kind: chance.pick(['agent', 'service'] as const),
+  id: `s${chance.between(1, 6)}`,
+});
+
+function lines(chance: Chance, now: number): LineStep[] {
+  // Now and then a caller whose windows are those of another hour.
+  const at = chance.happens(0.03) ? now + HOUR_MS : now;
+  const wanted = BUDGETS.filter(() => chance.happens(0.6));
+  return wanted.map((budget) => lineOf(budget, `["s${chance.between(1, 2)}"]`, at));
+}
+
+function lineOf(budget: (typeof BUDGETS)[number], scope: string, now: number): LineStep {
+  const limits = {
+    limitMicros: budget === 'all' ? 3_000_000_000_000n : 900n,
+    limitPayments: budget === 'hour' ? 12 : null,
+  };
+  const start = now - (now % HOUR_MS);
+  if (budget === 'rolling')
+    return { budget, scope, ...limits, window: { kind: 'rolling', lengthMs: 60_000, partMs: 1_000 } };
+  const bounds = budget === 'all' ? { start: 0, end: null } : { start, end: start + HOUR_MS };
+  return { budget, scope, ...limits, window: { kind: 'calendar', ...bounds } };
+}
+
+function holdStep(chance: Chance, now: number): HoldStep {
+  const subject = `s${chance.between(1, 3)}`;
+  const names = {
+    key: chance.happens(0.4) ? `key${chance.between(1, 30)}` : null,
+    repeat: `repeat${chance.between(1, 40)}`,
+    challenge: `challenge${chance.between(1, 300)}`,
+    identity: `identity${chance.between(1, 300)}`,
+    pair: `pair-${subject}`,
+  };
+  return {
+    ...{ id: holdId(chance, now), exchange: 'e', micros: BigInt(chance.pick([1, 10, 250, 40_000_000_000])) },
+    ...{ lines: lines(chance, now), agent: subject, service: `s${chance.between(4, 6)}`, wallet: 'w', names },
+    ...{ saysRetry: chance.happens(0.1), redeemableUntil: now + 30_000, unsettledLimit: chance.pick([1, 3]) },
+    ...{ leaseMs: chance.pick([500, 5_000]), run: run(chance) },
+  };
+}
