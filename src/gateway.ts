@@ -201,7 +201,7 @@ export async function openOffline(config: Config): Promise<OfflineState> {
   const evidences = openEvidence(config, services, CLOCK);
   return {
     ...{ ...store, explain, knows: knows(config, () => set), budgetTerms: () => [...set.budgets.values()] },
-    evidence: lookerAt({ ledger: store.ledger, evidences }),
+    evidence: lookerAt({ ledger: store.ledger, evidences, timers: SYSTEM_TIMERS }),
     close: async () => {
       await evidences.close();
       await Promise.all([...services.values()].map((service) => service.pool.destroy()));

@@ -62,7 +62,7 @@ export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    throw new Usage(`${path || '""'} cannot be read; name a file that is there`);
+    throw new Usage(unreadable(path));
   }
 }
 
@@ -76,3 +76,6 @@ export function readJwks(path: string): unknown {
       : new Usage(`${path} is not a JSON key set; GET /keys of the gateway answers one`);
   }
 }
+
+/** What is said of a file that is not there or cannot be opened. */
+export const unreadable = (path: string): string => `${path || '""'} cannot be read; name a file that is there`;

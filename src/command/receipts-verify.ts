@@ -9,7 +9,7 @@ import type { LedgerReader } from '../ledger/reader.ts';
 import { locateFault, type StreamVerdict, type VerifyOptions, verifyLogs } from '../ledger/verify.ts';
 import type { VerifiedLog } from '../ledger/verify-run.ts';
 import type { Io } from './io.ts';
-import { type LogOptions, reading, readJwks, readText, Usage, withExit } from './on-log.ts';
+import { type LogOptions, reading, readJwks, readText, Usage, unreadable, withExit } from './on-log.ts';
 import { visible } from './table.ts';
 
 export interface VerifyCommandOptions extends LogOptions {
@@ -67,7 +67,7 @@ async function verifyFile(path: string, against: VerifyOptions): Promise<StreamV
   const stream = createReadStream(path);
   await new Promise<void>((resolve, reject) => {
     stream.once('ready', resolve);
-    stream.once('error', () => reject(new Usage(`${path} cannot be read; name a file that is there`)));
+    stream.once('error', () => reject(new Usage(unreadable(path))));
   });
   // What is no file, such as a pipe, can be read only once.
   const again = () => (stream.bytesRead === 0 ? stream : createReadStream(path));

@@ -1,6 +1,6 @@
 // What the exchange is made of: the parts the gateway builds once and hands in, and the limits that bound them.
 import type { Agent as HttpAgent } from 'node:http';
-import type { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Budget } from '../budget/budget.ts';
 import type { Identity } from '../domain/agent.ts';
 import type { Clock, Random, Timers } from '../domain/clock.ts';
@@ -18,7 +18,7 @@ import type { RailAsset, Wallet } from '../rail/rail.ts';
 export interface Service {
   readonly id: string;
   readonly provider: string | null;
-  readonly pool: Pool;
+  readonly pool: Dispatcher;
   /** For upgrades: the same guard, and a connection for each. */
   readonly agent: HttpAgent;
   /** Scheme, host and port; and host and port alone. */

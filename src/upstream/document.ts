@@ -1,6 +1,6 @@
 // A bounded question to a pool of the door: one request, one small whole answer. Redirects are never followed.
 import { createRequire } from 'node:module';
-import type { Dispatcher, Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 
 /** What is asked. */
 export interface DocumentQuestion {
@@ -28,7 +28,7 @@ type Request = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise
 const request: Request = part('undici/lib/api/api-request.js');
 
 /** Asks; throws on anything but a whole answer within the limits. */
-export async function askDocument(pool: Pool, question: DocumentQuestion): Promise<DocumentAnswer> {
+export async function askDocument(pool: Dispatcher, question: DocumentQuestion): Promise<DocumentAnswer> {
   const { method, path, body, mostBytes, signal } = question;
   const json = { 'content-type': 'application/json' };
   const answer = await request.call(pool, {

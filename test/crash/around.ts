@@ -1,7 +1,7 @@
 // What is put around the real parts of a gateway that shall die at a named moment: each wrapper says which moments are
 // reached, and changes nothing else.
 import type { DatabaseSync } from 'node:sqlite';
-import type { Dispatcher, Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Budget } from '../../src/budget/budget.ts';
 import type { Service } from '../../src/exchange/parts.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -101,7 +101,7 @@ export const openServices =
     return services;
   };
 
-function watchProofs(pool: Pool): void {
+function watchProofs(pool: Dispatcher): void {
   const dispatch = pool.dispatch.bind(pool);
   pool.dispatch = (options, handler) => dispatch(options, carriesProof(options) ? followed(handler) : handler);
 }

@@ -1,0 +1,252 @@
+// One simulated gateway over all of its lives: the real exchange, ledger, budget, recovery and looking for evidence,
+// put together as src/gateway.ts does, on simulated time, disk, network and store.
+import { createHmac } from 'node:crypto';
+import { Agent } from 'node:http';
+import type { Budget } from '../../src/budget/budget.ts';
+import { embeddedBudget } from '../../src/budget/embedded-budget.ts';
+import { embeddedOperations } from '../../src/budget/embedded-operations.ts';
+import { RedisStore } from '../../src/budget/redis-store.ts';
+import { StoreBudget } from '../../src/budget/store-budget.ts';
+import { Turns } from '../../src/domain/turns.ts';
+import type { Parts, Service } from '../../src/exchange/parts.ts';
+import { Exchange } from '../../src/exchange.ts';
+import { policyEntry } from '../../src/gateway/authority.ts';
+import { Looking } from '../../src/gateway/looking.ts';
+import { keepSettled, type Status } from '../../src/gateway/settling.ts';
+import { KeptAnswers } from '../../src/inbound/kept-answers.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { ledgerOperations } from '../../src/ledger/ledger-operations.ts';
+import { openLedger } from '../../src/ledger/sealed-ledger.ts';
+import { cutBack } from '../../src/ledger/tables.ts';
+import type { Log } from '../../src/observe/log.ts';
+import { openSandboxWallet } from '../../src/rail/sandbox.ts';
+import { sandboxEvidence } from '../../src/rail/sandbox-evidence.ts';
+import { Disk, SimulatedState } from './disk.ts';
+import { SimulatedPool } from './network.ts';
+import { WorldLink } from './redis/world-link.ts';
+import { Life } from './timeline.ts';
+import * as town from './town.ts';
+import type { AgentAnswer, Visiting } from './visitor.ts';
+import { visit } from './visitor.ts';
+import type { World } from './world.ts';
+
+const NO_AGENT = new Agent();
+const SILENT: Log = { access() {}, receipt() {}, event() {}, flush() {} };
+const LOOK_TICK_MS = 250;
+const RESTART_MS = 1_000;
+
+interface Running {
+  readonly life: Life;
+  readonly exchange: Exchange;
+  readonly budget: Budget;
+  readonly ledger: Ledger;
+}
+
+/** A gateway: its disk and its clock outlive its processes. */
+export class SimulatedGateway {
+  readonly name: string;
+  readonly disk: Disk;
+  /** How far its wall clock is off, milliseconds. */
+  skewMs = 0;
+  /** The highest receipt that this gateway was told is durable. */
+  told = 0;
+  policy: town.PolicyName = 'usual';
+  readonly #world: World;
+  readonly #visits = new Map<Visiting, (answer: AgentAnswer | null) => void>();
+  #lives = 0;
+  #life: Life | null = null;
+  #running: Running | null = null;
+
+  constructor(world: World, name: string) {
+    this.#world = world;
+    this.name = name;
+    this.disk = new Disk(name, world.keepsImages);
+  }
+
+  /** Does it take requests? */
+  get up(): boolean {
+    return this.#running !== null;
+  }
+
+  get budget(): Budget | null {
+    return this.#running?.budget ?? null;
+  }
+
+  get life(): Life | null {
+    return this.#life;
+  }
+
+  /** Starts a process; one that cannot start is started again. */
+  start(): void {
+    const { timeline, story } = this.#world;
+    this.#lives += 1;
+    const life = new Life(`${this.name}/${this.#lives}`);
+    life.onEnd = () => this.#ended(life);
+    this.#life = life;
+    story(this.name, 'starts');
+    this.#boot(life).catch((error: unknown) => {
+      if (!life.alive) return;
+      story(this.name, `does not start: ${error instanceof Error ? error.message : 'unknown'}`);
+      life.alive = false;
+      timeline.after(RESTART_MS, () => this.start());
+    });
+  }
+
+  /** The process is killed; what it had sent is on its way, and nothing else of it happens. */
+  kill(): void {
+    this.#life?.end();
+  }
+
+  /** Serves a request; `ended` is told what came, or null when nothing did. */
+  serve(options: Parameters<typeof visit>[0], ended: (answer: AgentAnswer | null) => void): Visiting | null {
+    const running = this.#running;
+    if (!running) {
+      this.#world.timeline.after(1, () => ended(null));
+      return null;
+    }
+    const visiting = visit(options, (answer) => {
+      if (!this.#visits.delete(visiting)) return;
+      ended(answer);
+    });
+    this.#visits.set(visiting, ended);
+    void running.exchange.handle(visiting.request, visiting.response, false);
+    return visiting;
+  }
+
+  #ended(life: Life): void {
+    this.#world.story(this.name, 'is killed');
+    this.#world.covered('gateway killed');
+    if (this.#life !== life) return;
+    this.#running = null;
+    const visits = [...this.#visits.values()];
+    this.#visits.clear();
+    for (const ended of visits) this.#world.timeline.after(1, () => ended(null));
+  }
+
+  async #boot(life: Life): Promise<void> {
+    const world = this.#world;
+    const { timeline } = world;
+    const bootedAt = timeline.now;
+    const clock = { now: () => timeline.now + this.skewMs, monotonic: () => timeline.now - bootedAt };
+    const timers = timeline.timersOf(life);
+    const chance = world.chanceOf(life.name);
+    const random = { bytes: (length: number) => chance.bytes(length) };
+    const state = new SimulatedState({
+      ...{ timeline, life, disk: this.disk, chance: world.chanceOf(`${life.name} disk`) },
+      rooms: {
+        cutBack,
+        operations: (db) => ({
+          ...ledgerOperations(db, { dir: town.keyFolder(), development: true }, clock.now),
+          ...(world.redis ? {} : embeddedOperations(db, { repeatWindowMs: town.REPEAT_WINDOW_MS, clock })),
+        }),
+      },
+    });
+    const ledger = await openLedger(state, (receipt) => {
+      this.told = Math.max(this.told, receipt.seq);
+    });
+    const budgetOptions = {
+      ...{ log: ledger.log, key: town.SHARED_KEY, clock, random, timers, timeZone: 'UTC' },
+      repeatWindowMs: town.REPEAT_WINDOW_MS,
+    };
+    const budget = world.redis ? await this.#redisBudget(life, budgetOptions) : embeddedBudget(state, budgetOptions);
+    const status: Status = { draining: false, recovered: false, storeAnswers: true };
+    const authority = agreement(budget, () => this.set());
+    const watch: Parts['watch'] = {
+      began: () => ({ trace: null, step: () => NO_STEP, ended: ({ outcome }) => world.covered(`request ${outcome}`) }),
+      refused: (code) => world.covered(`refused ${code}`),
+      fault: (what) => world.covered(`fault ${what}`),
+    };
+    const wallet = { id: 'play', pem: town.WALLET_PEM, proofLifetimeMs: town.PROOF_LIFETIME_MS, random };
+    const parts: Parts = {
+      ...{ clock, timers, random, currency: town.CURRENCY, services: this.#services(life) },
+      issuers: new Set([town.ISSUER]),
+      from: (peer) => peer ?? 'unknown',
+      identify: (token) => town.identify(token, clock.now()),
+      policy: () => this.set(),
+      ...{ assets: town.ASSETS, wallets: [openSandboxWallet(wallet)] },
+      ...{ answers: new Set(['sandbox/charge']), acceptPayment: 'sandbox/charge', budget, ledger },
+      ready: () => status.recovered && authority.agreed(),
+      ...{ kept: new KeptAnswers(1_000_000), limits: town.LIMITS, watch },
+      upstreamKey: (...names) => createHmac('sha256', town.SHARED_KEY).update(JSON.stringify(names)).digest('hex'),
+    };
+    const exchange = new Exchange(parts);
+    this.#look(life, parts, exchange, () => status.recovered);
+    await keepSettled(parts, authority, status, SILENT).first;
+    await ledger.seal(policyEntry('applied', this.set().version));
+    if (!life.alive) return;
+    this.#running = { life, exchange, budget, ledger };
+    world.story(this.name, 'is up');
+  }
+
+  set() {
+    return town.policySet(this.policy, this.#world.plan.times);
+  }
+
+  /** As openRedisBudget does. */
+  async #redisBudget(life: Life, options: ConstructorParameters<typeof StoreBudget>[1]): Promise<Budget> {
+    const world = this.#world;
+    const { redis } = world;
+    if (!redis) throw new Error('there is no Redis');
+    const store = new RedisStore({ url: null, namespace: 'town', replicas: 0, ...options }, () => {
+      const chance = world.chanceOf(`${life.name} redis`);
+      return new WorldLink({
+        ...{ timeline: world.timeline, life, gateway: this.name, world: redis, chance, told: world.covered },
+      });
+    });
+    const budget = new StoreBudget(store, options, () => store.disconnect());
+    await store.open();
+    await budget.heartbeat();
+    return budget;
+  }
+
+  #services(life: Life): Map<string, Service> {
+    const world = this.#world;
+    return new Map(
+      [...world.merchants.values()].map((merchant) => {
+        const pool = new SimulatedPool({
+          ...{ timeline: world.timeline, life, merchant, storm: () => world.storm, told: world.covered },
+          seed: (name) => world.chanceOf(`network ${merchant.id} ${name}`),
+        });
+        const host = `${merchant.id}.test`;
+        const service: Service = {
+          ...{ id: merchant.id, provider: null, pool, agent: NO_AGENT, origin: `https://${host}`, host, basePath: '' },
+          ...{ upstreamHeadersMs: town.UPSTREAM_HEADERS_MS, paymentSettleMs: town.PAYMENT_SETTLE_MS },
+        };
+        return [merchant.id, service];
+      }),
+    );
+  }
+
+  #look(life: Life, parts: Parts, exchange: Exchange, ready: () => boolean): void {
+    const world = this.#world;
+    const { budget, ledger, clock } = parts;
+    const sources = new Map(
+      [...world.merchants].map(([id]) => [id, sandboxEvidence((path) => world.askPage(life, id, path), clock.now)]),
+    );
+    const looking = new Looking({
+      ...{ budget, ledger, clock, finisher: exchange.finisher, turns: new Turns() },
+      evidences: { of: (_network, service) => sources.get(service), rails: ['sandbox'], close: async () => {} },
+      seen: (_hold, _rail, { verdict }) => world.covered(`evidence ${verdict}`),
+      fault: () => world.covered('fault looking'),
+    });
+    parts.timers.every(LOOK_TICK_MS, () => {
+      if (ready()) void looking.tick();
+    });
+  }
+}
+
+const NO_STEP = { context: null, end() {} };
+
+/** As gateway/authority.ts compares the set with the store's record. */
+function agreement(budget: Budget, set: () => ReturnType<typeof town.policySet>) {
+  let agreed = false;
+  return {
+    agreed: () => agreed,
+    agree: async () => {
+      const terms = { currency: town.CURRENCY, timeZone: 'UTC', budgets: [...set().budgets.values()] };
+      const wrong = await budget.agree(terms);
+      agreed = wrong.length === 0;
+      return wrong;
+    },
+  };
+}

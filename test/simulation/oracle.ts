@@ -1,0 +1,367 @@
+// Judges a run by what the counterparties' books, the stores and the logs say, after every step; it shares no code with
+// the gateway. What must hold stands in the list of invariants of the hostile cases, and each rule here says which.
+import {
+  type HoldEntry,
+  type LineEntry,
+  LogReader,
+  placeOf,
+  type ReceiptEntry,
+  readEmbedded,
+  readRedis,
+  type StoreEntries,
+} from './books.ts';
+import type { Asked } from './buyer.ts';
+import type { SimulatedGateway } from './gateway.ts';
+import type { Taken } from './merchant.ts';
+import { BUDGETS } from './town.ts';
+import type { World } from './world.ts';
+
+/** What was violated, and how. */
+export class Violation extends Error {
+  readonly rule: string;
+
+  constructor(rule: string, text: string) {
+    super(`${rule}: ${text}`);
+    this.rule = rule;
+  }
+}
+
+/** What a payment that was intended names. */
+interface Intent {
+  readonly receipt: ReceiptEntry;
+  readonly hold: string;
+  readonly places: readonly string[];
+  readonly gateway: string;
+}
+
+/** Amounts in ten-thousandths of a micro-unit: points are worth 7000.3337 of them, and cents 10,000 whole ones. */
+const WORTH: Readonly<Record<string, bigint>> = { usd: 10_000n * 10_000n, pts: 70_003_337n };
+
+/** From taking up a policy set to the last intent that may still be sealed by the one before. */
+const POLICY_BOUND_MS = 6_000;
+
+const NO_MONEY_CODES = new Set([
+  ...['token_missing', 'token_invalid', 'token_expired', 'agent_unknown', 'agent_suspended', 'service_unknown'],
+  ...['target_forbidden', 'denied', 'no_entitlement', 'challenge_malformed', 'challenge_unsupported', 'token_revoked'],
+  ...[
+    'challenge_expired',
+    'challenge_mismatch',
+    'challenge_reused',
+    'asset_unknown',
+    'payee_forbidden',
+    'over_ceiling',
+  ],
+  ...['over_max_price', 'rail_unavailable', 'budget_exceeded', 'service_paused', 'stopped', 'slow_down'],
+  ...['idempotency_mismatch', 'body_too_large', 'upstream_unreachable', 'upstream_timeout', 'store_unavailable'],
+  ...['ledger_unavailable', 'in_flight', 'already_paid'],
+]);
+
+/** The judge of one run. */
+export class Oracle {
+  readonly #world: World;
+  readonly #gateways: readonly SimulatedGateway[];
+  readonly #logs = new Map<string, LogReader>();
+  readonly #receipts = new Map<string, ReceiptEntry>();
+  readonly #intents = new Map<string, Intent>();
+  /** Kinds of receipts by hold. */
+  readonly #kinds = new Map<string, string[]>();
+  /** Exchanges that were refused. */
+  readonly #refused = new Set<string>();
+  readonly #takenByHold = new Map<string, Taken>();
+  readonly #takenByRequest = new Map<string, Taken>();
+  readonly #takenByPurchase = new Map<string, Taken>();
+  readonly #spent = new Map<string, bigint>();
+  readonly #closed = new Set<string>();
+  readonly #policySince = new Map<string, { readonly name: string; readonly at: number }>();
+  #fresh: Taken[] = [];
+  #holds: ReadonlyMap<string, HoldEntry> = new Map();
+  #lines: ReadonlyMap<string, LineEntry> = new Map();
+  #stops: ReadonlySet<string> = new Set();
+  #newest = 0;
+  #version = -1;
+  #versions = new Map<string, number>();
+
+  constructor(world: World, gateways: readonly SimulatedGateway[]) {
+    this.#world = world;
+    this.#gateways = gateways;
+    world.taken = (taken) => this.#fresh.push(taken);
+    for (const { name } of gateways) this.#logs.set(name, new LogReader());
+  }
+
+  /** After every step. Throws a {@link Violation}. */
+  check(): void {
+    this.#readLogs();
+    const version = this.#storeVersion();
+    if (version !== this.#version) {
+      this.#version = version;
+      this.#judgeStore(this.readStore());
+    }
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const taken of fresh) this.#judgePayment(taken);
+  }
+
+  /** A gateway's disk lost what was not synced: what it was told is durable must be there still. */
+  lostPower(gateway: SimulatedGateway): void {
+    const there = Number(gateway.disk.db.prepare('SELECT max(seq) AS seq FROM receipts').get()?.seq ?? 0);
+    if (there < gateway.told)
+      throw new Violation('1.3', `${gateway.name} was told that receipt ${gateway.told} is durable`);
+    const reader = new LogReader();
+    reader.read(gateway.disk.db);
+    this.#logs.set(gateway.name, reader);
+    if (this.#world.redis) return;
+    this.#holds = new Map();
+    this.#newest = 0;
+  }
+
+  /** A gateway took up another policy set. */
+  tookUp(gateway: string, name: string): void {
+    this.#policySince.set(gateway, { name, at: this.#world.timeline.now });
+  }
+
+  /** What an agent was answered. */
+  answered({ request, answer }: Asked): void {
+    if (!answer) return;
+    const code = /"code":"([a-z_]+)"/.exec(answer.body)?.[1];
+    const receipt = /"receipt":"([^"]+)"/.exec(answer.body)?.[1];
+    if (receipt !== undefined && !this.#receipts.has(receipt)) {
+      throw new Violation('4', `${request} was told of receipt ${receipt}, which is in no log`);
+    }
+    if (code !== undefined && NO_MONEY_CODES.has(code)) this.#closed.add(request);
+    const paid = this.#takenByRequest.get(request);
+    if (paid && this.#closed.has(request)) throw new Violation('5', `${request} was refused with ${code}, and paid`);
+    const state = /;state=settled/.test(answer.headers.get('purser-receipt') ?? '');
+    const replayed = /;replayed/.test(answer.headers.get('purser-receipt') ?? '');
+    if (state && !replayed && !paid)
+      throw new Violation('2', `${request} was answered as settled, and nothing was paid`);
+  }
+
+  /** Nothing is under way any more. Throws a {@link Violation} unless all books agree. */
+  settled(): boolean {
+    const { holds } = this.readStore();
+    return [...holds.values()].every(({ state }) => state === 'settled' || state === 'voided');
+  }
+
+  /** The end of a run: budgets, receipts and the services' books, to the last atom. */
+  judgeEnd(): void {
+    const { holds, lines } = this.readStore();
+    for (const { id, state } of holds.values()) {
+      if (state === 'held' || state === 'exposed') throw new Violation('7', `hold ${id} is still ${state}`);
+    }
+    const counted = new Map<string, bigint>();
+    for (const [nonce, { hold, places, receipt }] of this.#intents) {
+      const kinds = this.#kinds.get(hold) ?? [];
+      const ends = kinds.filter((kind) => kind === 'settled' || kind === 'voided');
+      if (ends.length !== 1)
+        throw new Violation('4', `hold ${hold} has ${ends.length} closing receipts: ${kinds.join(', ')}`);
+      const taken = this.#takenByHold.get(hold);
+      if ((ends[0] === 'settled') !== (taken !== undefined)) {
+        throw new Violation(
+          '2',
+          `${hold} (${nonce}) is ${ends[0]} in the log, and ${taken ? 'paid' : 'not paid'} in the books`,
+        );
+      }
+      if (ends[0] !== 'settled') continue;
+      for (const place of places) counted.set(place, (counted.get(place) ?? 0n) + microsOf(receipt));
+    }
+    for (const [place, line] of lines) {
+      if (line.held !== 0n) throw new Violation('7', `${place} still holds ${line.held}`);
+      const paid = counted.get(place) ?? 0n;
+      if (line.settled !== paid)
+        throw new Violation('2', `${place} has ${line.settled} settled, its receipts say ${paid}`);
+    }
+    for (const [place, paid] of counted) {
+      // Parts of a rolling line are forgotten when they are old.
+      if (!lines.has(place) && !place.startsWith('service-minute'))
+        throw new Violation('2', `${place} is not counted, and ${paid} was paid`);
+    }
+  }
+
+  readStore(): StoreEntries {
+    const [first] = this.#gateways;
+    if (this.#world.redis) return readRedis(this.#world.redis.model);
+    if (!first?.disk.version) return { holds: new Map(), lines: new Map(), stops: new Set() };
+    return readEmbedded(first.disk.db);
+  }
+
+  #storeVersion(): number {
+    return this.#world.redis?.version ?? this.#gateways[0]?.disk.version ?? 0;
+  }
+
+  #readLogs(): void {
+    for (const { name, disk } of this.#gateways) {
+      if (this.#versions.get(name) === disk.version || disk.version === 0) continue;
+      this.#versions.set(name, disk.version);
+      let receipts: ReceiptEntry[];
+      try {
+        receipts = this.#logs.get(name)?.read(disk.db) ?? [];
+      } catch (error) {
+        throw new Violation('8', `log ${name}: ${error instanceof Error ? error.message : ''}`);
+      }
+      for (const receipt of receipts) this.#judgeReceipt(name, receipt);
+    }
+  }
+
+  #judgeReceipt(gateway: string, receipt: ReceiptEntry): void {
+    const { id, kind, exchange = '', hold, decision, proof } = receipt;
+    this.#world.covered(`sealed ${kind}`);
+    this.#receipts.set(id, receipt);
+    if (kind === 'refused') {
+      if (this.#refused.has(exchange)) throw new Violation('4', `${exchange} is refused twice`);
+      this.#refused.add(exchange);
+    }
+    if (!hold) return;
+    const kinds = this.#kinds.get(hold.id) ?? [];
+    this.#kinds.set(hold.id, [...kinds, kind]);
+    if (kind === 'intended') this.#judgeIntent(gateway, receipt);
+    else if (!kinds.includes('intended')) throw new Violation('3', `${id} is ${kind} without an intent`);
+    const ended = kinds.some((one) => one === 'settled' || one === 'voided');
+    if (ended) throw new Violation('6', `hold ${hold.id} ends twice: ${kinds.join(', ')}, ${kind}`);
+    if (kind === 'voided' && this.#takenByHold.has(hold.id))
+      throw new Violation('6', `${hold.id} is voided, and was paid`);
+    if (decision === undefined || proof === undefined) throw new Violation('14', `${id} names no decision or no proof`);
+  }
+
+  #judgeIntent(gateway: string, receipt: ReceiptEntry): void {
+    const { id, hold, proof, decision, exchange = '', agent } = receipt;
+    if (!hold || !proof || decision?.outcome !== 'allowed' || !decision.policy || !decision.entitlement) {
+      throw new Violation('3', `${id} is intended without an allowing decision`);
+    }
+    if (this.#kinds.get(hold.id)?.length !== 1) throw new Violation('3', `${hold.id} is intended twice, or late`);
+    if (this.#refused.has(exchange)) throw new Violation('4', `${exchange} is refused and intended`);
+    const places = hold.budgets.map((line) => placeOf(line.id, line.scope, Date.parse(line.window)));
+    this.#intents.set(proof.identity.split(':')[1] ?? '', { receipt, hold: hold.id, places, gateway });
+    const since = this.#policySince.get(gateway);
+    const forbidden = since?.name === 'annSuspended' ? 'ann' : since?.name === 'bobRevoked' ? 'bob' : null;
+    if (since && agent?.id === forbidden && this.#world.timeline.now > since.at + POLICY_BOUND_MS) {
+      throw new Violation(
+        '9',
+        `${id}: ${agent.id} pays ${this.#world.timeline.now - since.at} ms after it lost its standing`,
+      );
+    }
+  }
+
+  #judgeStore({ holds, lines, stops }: StoreEntries): void {
+    const held = new Map<string, bigint>();
+    for (const hold of holds.values()) {
+      this.#judgeHold(hold, stops);
+      if (hold.state !== 'held' && hold.state !== 'exposed') continue;
+      for (const place of hold.places) held.set(place, (held.get(place) ?? 0n) + hold.micros);
+    }
+    for (const [place, line] of lines) {
+      this.#judgeLine(place, line, lines);
+      if (line.held !== (held.get(place) ?? 0n)) {
+        throw new Violation('7', `${place} holds ${line.held}, its open holds are ${held.get(place) ?? 0n}`);
+      }
+    }
+    this.#judgeSettled(holds, lines);
+    this.#holds = holds;
+    this.#lines = lines;
+    this.#stops = stops;
+  }
+
+  #judgeHold(hold: HoldEntry, stops: ReadonlySet<string>): void {
+    const before = this.#holds.get(hold.id);
+    if (before?.state === hold.state) return;
+    this.#world.covered(`hold ${before?.state ?? 'none'} to ${hold.state}`);
+    this.#world.story('store', `hold ${hold.id} ${before ? `${before.state} → ` : ''}${hold.state} (${hold.micros})`);
+    if (!before && this.#holds.size > 0 && hold.heldAt < this.#newest) {
+      throw new Violation('13', `the store's time went back by ${this.#newest - hold.heldAt} ms`);
+    }
+    this.#newest = Math.max(this.#newest, hold.heldAt);
+    const allowed = before ? MOVES[before.state]?.includes(hold.state) : true;
+    if (!allowed) throw new Violation('6', `hold ${hold.id} went from ${before?.state} to ${hold.state}`);
+    if (hold.state === 'voided' && this.#takenByHold.has(hold.id)) {
+      throw new Violation('6', `hold ${hold.id} is voided, and was paid`);
+    }
+    if (hold.state !== 'exposed' || !before) return;
+    if (hold.exposedAt >= hold.lease) throw new Violation('6', `hold ${hold.id} was exposed after it had lapsed`);
+    const names = ['all:*', `agent:${hold.agent}`, `service:${hold.service}`, `wallet:${hold.wallet}`];
+    const stop = names.find((name) => this.#stops.has(name) && stops.has(name));
+    if (stop) throw new Violation('9', `hold ${hold.id} was exposed while ${stop} was stopped`);
+  }
+
+  #judgeLine(place: string, line: LineEntry, lines: ReadonlyMap<string, LineEntry>): void {
+    const { budget, scope, start } = line;
+    const terms = BUDGETS[budget as keyof typeof BUDGETS];
+    const used = 'rolling' in terms ? rollingSum(line, lines, terms.lengthMs) : line.settled + line.held;
+    if (used > terms.limit * this.#world.plan.times) {
+      throw new Violation('1', `${place} uses ${used} of ${terms.limit * this.#world.plan.times}`);
+    }
+    if (terms.payments !== null && line.payments > terms.payments * Number(this.#world.plan.times)) {
+      throw new Violation('1', `${budget} ${scope} ${start} counts ${line.payments} payments`);
+    }
+  }
+
+  /** What is settled changes only by a hold that is settled. */
+  #judgeSettled(holds: ReadonlyMap<string, HoldEntry>, lines: ReadonlyMap<string, LineEntry>): void {
+    if (this.#holds.size === 0) return;
+    const expected = new Map<string, bigint>();
+    for (const hold of holds.values()) {
+      const before = this.#holds.get(hold.id);
+      if (hold.state !== 'settled' || before?.state !== 'exposed') continue;
+      for (const place of before.places) expected.set(place, (expected.get(place) ?? 0n) + hold.micros);
+    }
+    for (const [place, line] of lines) {
+      const before = this.#lines.get(place)?.settled ?? 0n;
+      const should = before + (expected.get(place) ?? 0n);
+      if (line.settled !== should)
+        throw new Violation('2', `${place} has ${line.settled} settled, should have ${should}`);
+    }
+  }
+
+  #judgePayment(taken: Taken): void {
+    const { nonce, request, purchase } = taken;
+    const intent = this.#intents.get(nonce);
+    if (!intent) throw new Violation('3', `${request} was paid (${nonce}) without a durable intent`);
+    const { hold, receipt, places } = intent;
+    if (receipt.challenge?.id !== taken.challenge)
+      throw new Violation('10', `${request} answers another challenge than decided`);
+    const worth = taken.atoms * (WORTH[taken.currency] ?? 0n);
+    const micros = microsOf(receipt);
+    if (micros * 10_000n < worth)
+      throw new Violation('1', `${request}: ${micros} held for what is worth ${worth}/10000`);
+    if (micros * 10_000n >= worth + 10_000n)
+      throw new Violation('1', `${request}: ${micros} held for only ${worth}/10000`);
+    once(this.#takenByHold, hold, taken, 'hold');
+    once(this.#takenByRequest, request, taken, 'request');
+    once(this.#takenByPurchase, purchase, taken, 'purchase');
+    if (this.#closed.has(request)) throw new Violation('5', `${request} was refused, and is paid`);
+    const state = this.#holds.get(hold)?.state;
+    if (state !== 'exposed' && state !== 'settled')
+      throw new Violation('3', `${request} is paid while its hold is ${state ?? 'not there'}`);
+    for (const place of places) {
+      const spent = (this.#spent.get(place) ?? 0n) + worth;
+      this.#spent.set(place, spent);
+      const [budget = ''] = place.split(' ');
+      const { limit } = BUDGETS[budget as keyof typeof BUDGETS];
+      if (spent > limit * this.#world.plan.times * 10_000n)
+        throw new Violation('1', `${place}: ${spent}/10000 was paid`);
+    }
+  }
+}
+
+const MOVES: Readonly<Record<string, readonly string[]>> = {
+  held: ['exposed', 'voided'],
+  exposed: ['settled', 'voided'],
+};
+
+function once(map: Map<string, Taken>, name: string, taken: Taken, what: string): void {
+  const before = map.get(name);
+  if (before) throw new Violation('5', `the ${what} ${name} is paid twice: ${before.nonce} and ${taken.nonce}`);
+  map.set(name, taken);
+}
+
+function microsOf({ hold }: ReceiptEntry): bigint {
+  return BigInt((hold?.amount ?? '0').replace('.', ''));
+}
+
+/** What counts at the latest when this part is the newest. */
+function rollingSum(line: LineEntry, lines: ReadonlyMap<string, LineEntry>, lengthMs: number): bigint {
+  let sum = 0n;
+  for (const other of lines.values()) {
+    if (other.budget !== line.budget || other.scope !== line.scope) continue;
+    if (other.start > line.start - lengthMs && other.start <= line.start) sum += other.settled + other.held;
+  }
+  return sum;
+}

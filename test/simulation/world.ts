@@ -1,0 +1,93 @@
+// Everything outside of the gateways: services, the shared store, the weather, the clock that tells the truth; and the
+// story of what happened.
+import { Merchant, type Taken } from './merchant.ts';
+import type { Plan } from './plan.ts';
+import { Chance } from './random.ts';
+import { RedisModel } from './redis/model.ts';
+import type { RedisWorld } from './redis/world-link.ts';
+import { type Life, Timeline } from './timeline.ts';
+import { SERVICES } from './town.ts';
+
+/** How many of the last writes a Redis can forget. */
+const REDIS_REMEMBERS = 40;
+
+/** One run's world. */
+export class World {
+  readonly plan: Plan;
+  readonly timeline: Timeline;
+  readonly merchants: ReadonlyMap<string, Merchant>;
+  readonly redis: (RedisWorld & { skewMs: number }) | null;
+  /** How likely a call meets bad weather, from 0 to 1. */
+  storm: number;
+  /** Told of each payment that was taken. */
+  taken: (taken: Taken) => void = () => {};
+  readonly keepsImages: boolean;
+  readonly coverage = new Map<string, number>();
+  readonly lines: string[] = [];
+  readonly #tells: boolean;
+
+  /** With `tells` the story is kept. */
+  constructor(plan: Plan, tells: boolean) {
+    this.plan = plan;
+    this.#tells = tells;
+    this.storm = plan.storm;
+    this.timeline = new Timeline(plan.startMs);
+    this.keepsImages = plan.faults.some(({ kind }) => kind === 'powerLoss');
+    this.redis = plan.store === 'redis' ? this.#openRedis() : null;
+    this.merchants = new Map(SERVICES.map((id) => [id, this.#openMerchant(id)]));
+  }
+
+  /** A stream of chances of its own, for this run. */
+  chanceOf = (name: string): Chance => new Chance(`${this.plan.seed} ${name}`);
+
+  /** Counts something that happened. */
+  covered = (what: string): void => {
+    this.coverage.set(what, (this.coverage.get(what) ?? 0) + 1);
+  };
+
+  /** Tells what somebody did. */
+  story = (who: string, what: string): void => {
+    if (!this.#tells) return;
+    const at = ((this.timeline.now - this.plan.startMs) / 1_000).toFixed(3).padStart(9);
+    this.lines.push(`${at}  ${who.padEnd(8)} ${what}`);
+  };
+
+  /** The page on which a service tells what became of a payment. */
+  askPage(life: Life, service: string, path: string) {
+    const merchant = this.merchants.get(service);
+    const chance = this.chanceOf(`page ${life.name} ${path} ${this.timeline.now}`);
+    const nonce = path.slice(path.lastIndexOf('/') + 1);
+    return new Promise<{ status: number; date: string; body: Uint8Array }>((resolve, reject) => {
+      const answers = (): void => {
+        if (!merchant || merchant.down || chance.happens(this.storm / 2)) {
+          reject(new Error('no answer'));
+          return;
+        }
+        const redeemed = merchant.books.some((taken) => taken.nonce === nonce);
+        const date = new Date(this.timeline.now).toUTCString();
+        const status = !merchant.honest && chance.happens(0.3) ? 404 : 200;
+        resolve({ status, date, body: Buffer.from(JSON.stringify({ redeemed })) });
+      };
+      this.timeline.after(chance.between(1, 300), answers, life);
+    });
+  }
+
+  #openRedis(): RedisWorld & { skewMs: number } {
+    const clock = { skewMs: 0 };
+    const model = new RedisModel(() => this.timeline.now + world.skewMs, REDIS_REMEMBERS);
+    const world = { model, down: false, cutOff: new Set<string>(), loss: 0, version: 0, ...clock };
+    return world;
+  }
+
+  #openMerchant(id: string): Merchant {
+    return new Merchant({
+      ...{ id, payee: `acme-${id}`, now: () => this.timeline.now },
+      seed: (name) => this.chanceOf(`merchant ${id} ${name}`),
+      told: (what, taken) => {
+        this.covered(what);
+        this.story(id, taken ? `${what} of ${taken.request} (${taken.atoms} ${taken.currency}, ${taken.nonce})` : what);
+        if (taken) this.taken(taken);
+      },
+    });
+  }
+}
