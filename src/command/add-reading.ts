@@ -31,7 +31,11 @@ function addReceipts(program: Command, io: Io, done: Done): void {
     async (id: string, options: LogOptions) => done(await (await load()).show({ ...options, id }, io)),
   );
   addExports(receipts, io, done);
-  asked(receipts.command('verify [file]').description('derive all again from bytes: an export, a proof, the live log'))
+  asked(
+    receipts
+      .command('verify [file]')
+      .description('check an export, a proof or the live log from its bytes and keys alone'),
+  )
     .option('--keys <file>', 'a JWKS file; the own keys of the configuration unless told')
     .option('--head <file>', 'a signed head kept elsewhere, to compare with')
     .option('--checkpoint <file>', 'a checkpoint kept elsewhere, to compare with')
