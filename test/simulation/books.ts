@@ -35,6 +35,9 @@ export interface StoreEntries {
   readonly lines: ReadonlyMap<string, LineEntry>;
   /** `kind:id` of what is stopped. */
   readonly stops: ReadonlySet<string>;
+  /** How often it was begun anew, and whether it is complete. */
+  readonly generation: number;
+  readonly open: boolean;
 }
 
 export const placeOf = (budget: string, scope: string, start: number): string => `${budget} ${scope} ${start}`;
@@ -60,7 +63,7 @@ export function readEmbedded(db: DatabaseSync): StoreEntries {
     lines.set(placeOf(line.budget, line.scope, line.start), line);
   }
   const stops = new Set(all(db, 'SELECT kind, id FROM budget_stops').map(({ kind, id }) => `${kind}:${id}`));
-  return { holds, lines, stops };
+  return { holds, lines, stops, generation: 1, open: true };
 }
 
 const STATEMENTS = new WeakMap<DatabaseSync, Map<string, ReturnType<DatabaseSync['prepare']>>>();
@@ -80,19 +83,26 @@ function all(db: DatabaseSync, sql: string, ...values: number[]) {
 export function readRedis(model: RedisModel): StoreEntries {
   const holds = new Map<string, HoldEntry>();
   const lines = new Map<string, LineEntry>();
-  let stops: ReadonlySet<string> = new Set();
+  const epoch = hashOf(model, '{town}:epoch');
+  const generation = Number(epoch.get('gen') ?? 0);
+  const stops = new Set(hashOf(model, '{town}:stop').keys());
+  const prefix = `{town}:${generation}:`;
   for (const [key, entry] of model.data) {
-    if (entry.type !== 'hash') continue;
-    const name = key.slice('{town}:'.length);
-    if (name === 'stop') stops = new Set(entry.fields.keys());
-    else if (name.startsWith('l:'))
+    if (entry.type !== 'hash' || !key.startsWith(prefix)) continue;
+    const name = key.slice(prefix.length);
+    if (name.startsWith('l:')) {
       for (const line of linesOf(name, entry.fields)) lines.set(placeOf(line.budget, line.scope, line.start), line);
-    else if (name.startsWith('h:')) {
+    } else if (name.startsWith('h:')) {
       const hold = holdOf(name.slice(2), entry.fields);
       if (hold) holds.set(hold.id, hold);
     }
   }
-  return { holds, lines, stops };
+  return { holds, lines, stops, generation, open: epoch.get('state') === 'open' };
+}
+
+function hashOf(model: RedisModel, key: string): ReadonlyMap<string, string> {
+  const entry = model.data.get(key);
+  return entry?.type === 'hash' ? entry.fields : new Map();
 }
 
 /** The name of a line: where its window starts or `rolling`, the length of the budget's name, that name, the scope. */
@@ -118,7 +128,7 @@ function holdOf(id: string, fields: ReadonlyMap<string, string>): HoldEntry | un
   const text = (field: string): string => fields.get(field) ?? '';
   if (!fields.has('agent')) return undefined;
   const places = Array.from({ length: Number(text('n')) }, (_, i) => {
-    const { budget, scope } = nameOf(text(`k${i + 1}`).slice('{town}:'.length));
+    const { budget, scope } = nameOf(text(`k${i + 1}`).replace(/^\{town\}:\d+:/, ''));
     return placeOf(budget, scope, Number(text(`w${i + 1}`)));
   });
   return {

@@ -78,6 +78,9 @@ export class Oracle {
   #lines: ReadonlyMap<string, LineEntry> = new Map();
   #stops: ReadonlySet<string> = new Set();
   #newest = 0;
+  #generation = 0;
+  /** The generation in which the store has forgotten something. */
+  #damaged = -1;
   #version = -1;
   #versions = new Map<string, number>();
 
@@ -112,6 +115,11 @@ export class Oracle {
     if (this.#world.redis) return;
     this.#holds = new Map();
     this.#newest = 0;
+  }
+
+  /** The shared store has forgotten something: until it is rebuilt its numbers say nothing. */
+  storeForgot(): void {
+    this.#damaged = this.#generation;
   }
 
   /** A gateway took up another policy set. */
@@ -180,7 +188,7 @@ export class Oracle {
   readStore(): StoreEntries {
     const [first] = this.#gateways;
     if (this.#world.redis) return readRedis(this.#world.redis.model);
-    if (!first?.disk.version) return { holds: new Map(), lines: new Map(), stops: new Set() };
+    if (!first?.disk.version) return NOTHING;
     return readEmbedded(first.disk.db);
   }
 
@@ -241,7 +249,15 @@ export class Oracle {
     }
   }
 
-  #judgeStore({ holds, lines, stops }: StoreEntries): void {
+  #judgeStore({ holds, lines, stops, generation, open }: StoreEntries): void {
+    if (generation !== this.#generation || !open || generation === this.#damaged) {
+      // What is being rebuilt is incomplete, and nobody counts on it before it is open.
+      this.#generation = generation;
+      this.#holds = new Map();
+      this.#lines = new Map();
+      this.#stops = new Set();
+      return;
+    }
     const held = new Map<string, bigint>();
     for (const hold of holds.values()) {
       this.#judgeHold(hold, stops);
@@ -295,7 +311,7 @@ export class Oracle {
 
   /** What is settled changes only by a hold that is settled. */
   #judgeSettled(holds: ReadonlyMap<string, HoldEntry>, lines: ReadonlyMap<string, LineEntry>): void {
-    if (this.#holds.size === 0) return;
+    if (this.#holds.size === 0 || this.#generation > 1) return;
     const expected = new Map<string, bigint>();
     for (const hold of holds.values()) {
       const before = this.#holds.get(hold.id);
@@ -328,8 +344,11 @@ export class Oracle {
     once(this.#takenByPurchase, purchase, taken, 'purchase');
     if (this.#closed.has(request)) throw new Violation('5', `${request} was refused, and is paid`);
     const state = this.#holds.get(hold)?.state;
-    if (state !== 'exposed' && state !== 'settled')
+    // A store that has forgotten it is about to be rebuilt.
+    const forgotten = state === undefined && this.#world.redis !== null;
+    if (state !== 'exposed' && state !== 'settled' && !forgotten) {
       throw new Violation('3', `${request} is paid while its hold is ${state ?? 'not there'}`);
+    }
     for (const place of places) {
       const spent = (this.#spent.get(place) ?? 0n) + worth;
       this.#spent.set(place, spent);
@@ -340,6 +359,10 @@ export class Oracle {
     }
   }
 }
+
+const NOTHING: StoreEntries = {
+  ...{ holds: new Map(), lines: new Map(), stops: new Set<string>(), generation: 0, open: true },
+};
 
 const MOVES: Readonly<Record<string, readonly string[]>> = {
   held: ['exposed', 'voided'],
