@@ -16,6 +16,10 @@ export interface HoldEntry {
   readonly heldAt: number;
   readonly lease: number;
   readonly exposedAt: number;
+  /** Whose purchases of unknown outcome are counted together. */
+  readonly pair: string;
+  /** Its request has ended. */
+  readonly closed: boolean;
 }
 
 /** One window, or part of a rolling one, of a line. */
@@ -52,6 +56,7 @@ export function readEmbedded(db: DatabaseSync): StoreEntries {
       places: places.map(({ budget, scope, windowStart }) => placeOf(budget, scope, windowStart)),
       ...{ agent: String(row.agent), service: String(row.service), wallet: String(row.wallet) },
       ...{ heldAt: Number(row.held_at), lease: Number(row.lease_end), exposedAt: Number(row.exposed_at) },
+      ...{ pair: String(row.pair_name), closed: Number(row.closed_at) > 0 },
     });
   }
   const lines = new Map<string, LineEntry>();
@@ -135,6 +140,7 @@ function holdOf(id: string, fields: ReadonlyMap<string, string>): HoldEntry | un
     ...{ id, state: text('state'), micros: BigInt(text('micros')), places },
     ...{ agent: text('agent'), service: text('service'), wallet: text('wallet') },
     ...{ heldAt: Number(text('heldAt')), lease: Number(text('lease')), exposedAt: Number(text('exposedAt')) },
+    ...{ pair: text('pair'), closed: Number(text('closedAt')) > 0 },
   };
 }
 
@@ -170,16 +176,18 @@ export class LogReader {
 
   /** What was appended since. */
   read(db: DatabaseSync): ReceiptEntry[] {
-    return all(db, 'SELECT seq, bytes, hash FROM receipts WHERE seq > ? ORDER BY seq', this.seq).map((row) => {
-      const bytes = String(row.bytes);
-      const receipt = JSON.parse(bytes) as ReceiptEntry;
-      if (receipt.seq !== this.seq + 1 || Number(row.seq) !== receipt.seq)
-        throw new Error(`receipt ${row.seq} does not follow`);
-      if (receipt.prev !== this.#hash) throw new Error(`receipt ${receipt.id} does not name the one before it`);
-      this.seq = receipt.seq;
-      this.#hash = createHash('sha256').update(bytes).digest('hex');
-      if (this.#hash !== row.hash) throw new Error(`receipt ${receipt.id} has another hash`);
-      return receipt;
-    });
+    return all(db, 'SELECT seq, bytes, hash FROM receipts WHERE seq > ? ORDER BY seq LIMIT 5000', this.seq).map(
+      (row) => {
+        const bytes = String(row.bytes);
+        const receipt = JSON.parse(bytes) as ReceiptEntry;
+        if (receipt.seq !== this.seq + 1 || Number(row.seq) !== receipt.seq)
+          throw new Error(`receipt ${row.seq} does not follow`);
+        if (receipt.prev !== this.#hash) throw new Error(`receipt ${receipt.id} does not name the one before it`);
+        this.seq = receipt.seq;
+        this.#hash = createHash('sha256').update(bytes).digest('hex');
+        if (this.#hash !== row.hash) throw new Error(`receipt ${receipt.id} has another hash`);
+        return receipt;
+      },
+    );
   }
 }

@@ -61,10 +61,10 @@ export class SimulatedGateway {
   #life: Life | null = null;
   #running: Running | null = null;
 
-  constructor(world: World, name: string) {
+  constructor(world: World, name: string, file = ':memory:') {
     this.#world = world;
     this.name = name;
-    this.disk = new Disk(name, world.keepsImages);
+    this.disk = new Disk(name, world.keepsImages, file);
   }
 
   /** Does it take requests? */

@@ -13,7 +13,7 @@ import {
 import type { Asked } from './buyer.ts';
 import type { SimulatedGateway } from './gateway.ts';
 import type { Taken } from './merchant.ts';
-import { BUDGETS } from './town.ts';
+import { BUDGETS, LIMITS } from './town.ts';
 import type { World } from './world.ts';
 
 /** What was violated, and how. */
@@ -38,7 +38,7 @@ interface Intent {
 const WORTH: Readonly<Record<string, bigint>> = { usd: 10_000n * 10_000n, pts: 70_003_337n };
 
 /** From taking up a policy set to the last intent that may still be sealed by the one before. */
-const POLICY_BOUND_MS = 6_000;
+const POLICY_BOUND_MS = 3_000;
 
 const NO_MONEY_CODES = new Set([
   ...['token_missing', 'token_invalid', 'token_expired', 'agent_unknown', 'agent_suspended', 'service_unknown'],
@@ -68,6 +68,7 @@ export class Oracle {
   /** Exchanges that were refused. */
   readonly #refused = new Set<string>();
   readonly #takenByHold = new Map<string, Taken>();
+  readonly #takenByChallenge = new Map<string, Taken>();
   readonly #takenByRequest = new Map<string, Taken>();
   readonly #takenByPurchase = new Map<string, Taken>();
   readonly #spent = new Map<string, bigint>();
@@ -261,6 +262,7 @@ export class Oracle {
     const held = new Map<string, bigint>();
     for (const hold of holds.values()) {
       this.#judgeHold(hold, stops);
+      if (!this.#holds.has(hold.id) && this.#holds.size > 0) this.#judgeUnsettled(hold);
       if (hold.state !== 'held' && hold.state !== 'exposed') continue;
       for (const place of hold.places) held.set(place, (held.get(place) ?? 0n) + hold.micros);
     }
@@ -295,6 +297,14 @@ export class Oracle {
     const names = ['all:*', `agent:${hold.agent}`, `service:${hold.service}`, `wallet:${hold.wallet}`];
     const stop = names.find((name) => this.#stops.has(name) && stops.has(name));
     if (stop) throw new Violation('9', `hold ${hold.id} was exposed while ${stop} was stopped`);
+  }
+
+  /** Who has too many purchases of unknown outcome at a service begins no more there. */
+  #judgeUnsettled({ id, pair }: HoldEntry): void {
+    let unsettled = 0;
+    for (const one of this.#holds.values())
+      if (one.pair === pair && one.state === 'exposed' && one.closed) unsettled += 1;
+    if (unsettled >= LIMITS.unsettled) throw new Violation('7', `${id} is held beside ${unsettled} that are unsettled`);
   }
 
   #judgeLine(place: string, line: LineEntry, lines: ReadonlyMap<string, LineEntry>): void {
@@ -340,6 +350,7 @@ export class Oracle {
     if (micros * 10_000n >= worth + 10_000n)
       throw new Violation('1', `${request}: ${micros} held for only ${worth}/10000`);
     once(this.#takenByHold, hold, taken, 'hold');
+    once(this.#takenByChallenge, `${taken.service} ${taken.challenge}`, taken, 'challenge');
     once(this.#takenByRequest, request, taken, 'request');
     once(this.#takenByPurchase, purchase, taken, 'purchase');
     if (this.#closed.has(request)) throw new Violation('5', `${request} was refused, and is paid`);

@@ -22,7 +22,7 @@ export interface Planted {
 
 const ROOT = new URL('../../', import.meta.url);
 const SCRIPTS = new URL('src/budget/redis-scripts.ts', ROOT).href;
-const READS = "readFileSync(new URL(`./${file}.lua`, import.meta.url), 'utf8')".replace('\\', '');
+const READS = `readFileSync(new URL(\`./\${file}.lua\`, import.meta.url), 'utf8')`;
 
 /** From now on the changes are loaded instead of what stands on the disk. Throws when one of them fits nothing. */
 export function plant({ changes }: Planted): void {

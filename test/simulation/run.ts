@@ -106,7 +106,7 @@ function strike(world: World, gateways: readonly SimulatedGateway[], oracle: Ora
       });
       return;
     case 'diskSlow':
-      disk.stallMs = 900;
+      disk.stallMs = 600;
       timeline.after(fault.ms, () => {
         disk.stallMs = 0;
       });
