@@ -14,7 +14,10 @@ import { makeLog } from './report-log.ts';
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 /** Says at the end of a process how much processor time all its threads had, in milliseconds. */
 const TELLS = `import { writeSync } from 'node:fs';
-process.on('exit', () => { const { user, system } = process.cpuUsage(); writeSync(2, 'cpu ' + (user + system) / 1e3); });`;
+process.on('exit', () => {
+  const { user, system } = process.cpuUsage();
+  writeSync(2, 'cpu ' + (user + system) / 1e3);
+});`;
 const POLICY = 'agents:\n  - { id: a, owner: o }\n';
 
 interface Spent {
