@@ -25,6 +25,8 @@ export interface Purchase {
 /** The gateways, their merchant, and everything that was asked of them. */
 export interface Scene {
   readonly till: Till;
+  /** Where each gateway has its files. */
+  readonly folders: readonly string[];
   /** Those that run, by their place; a dead one's place is undefined. */
   readonly gateways: (GatewayProcess | undefined)[];
   readonly purchases: Purchase[];
@@ -47,6 +49,7 @@ export async function openScene(store: TestStore, till: Till, places: number, ro
   const gateways: (GatewayProcess | undefined)[] = [];
   return {
     till,
+    folders,
     gateways,
     room,
     purchases: [],
@@ -117,11 +120,11 @@ function killWhenPaid(till: Till, victim: GatewayProcess): void {
   };
 }
 
-/** A new purchase at one of the gateways that run; with none left it waits a little. */
-async function buyAt(scene: Scene, turn: number): Promise<void> {
+/** A new purchase at one of the gateways that run; with none left it waits a little. Answers a refusal's code. */
+export async function buyAt(scene: Scene, turn: number): Promise<string | null> {
   const running = scene.gateways.filter((gateway) => gateway !== undefined);
   const gateway = running[turn % running.length];
-  if (!gateway) return void (await sleep(10));
+  if (!gateway) return sleep(10, null);
   const n = scene.purchases.length;
   const purchase: Purchase = { target: `/v1/${n}`, key: n % 4 === 3 ? null : `key-${n}`, status: null, code: null };
   scene.purchases.push(purchase);
@@ -132,4 +135,5 @@ async function buyAt(scene: Scene, turn: number): Promise<void> {
     const place = scene.gateways.indexOf(gateway);
     if (place >= 0) scene.gateways[place] = undefined;
   }
+  return purchase.code;
 }
