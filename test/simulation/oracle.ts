@@ -287,7 +287,7 @@ export class Oracle {
     if (!before && hold.state === 'held' && this.#holds.size > 0 && hold.heldAt < this.#newest) {
       throw new Violation('13', `the store's time went back by ${this.#newest - hold.heldAt} ms`);
     }
-    this.#newest = Math.max(this.#newest, hold.heldAt);
+    if (hold.state === 'held') this.#newest = Math.max(this.#newest, hold.heldAt);
     const allowed = before ? MOVES[before.state]?.includes(hold.state) : true;
     if (!allowed) throw new Violation('6', `hold ${hold.id} went from ${before?.state} to ${hold.state}`);
     if (hold.state === 'voided' && this.#takenByHold.has(hold.id)) {
