@@ -112,9 +112,10 @@ function readToken(file: string): { readonly text: string } | { readonly wrong: 
       if (descriptor !== 0) closeSync(descriptor);
     }
   } catch {
-    return { wrong: `${name} cannot be read` };
+    return { wrong: `${name} cannot be read; name a file that is there, or - for standard input` };
   }
-  if (length > MOST_BYTES) return { wrong: `${name} holds more than ${MOST_BYTES} bytes; a token is shorter` };
+  if (length > MOST_BYTES)
+    return { wrong: `${name} holds more than ${MOST_BYTES} bytes; name the file that holds the token alone` };
   const text = bytes.toString('utf8', 0, length).trim();
   return text === '' ? { wrong: `${name} is empty; it must hold one token` } : { text };
 }

@@ -89,7 +89,10 @@ export async function runningGateway(place: GatewayPlace): Promise<OperatorClien
   const port = openPort(place);
   if (await port.answers()) return port.client;
   await port.client.close();
-  if ('url' in place) throw new OrderFailed(`Nothing listens at ${place.url}. Nothing was done.`);
+  if ('url' in place)
+    throw new OrderFailed(
+      `Nothing listens at ${place.url}; start the gateway, or name its listen.operators. Nothing was done.`,
+    );
   return undefined;
 }
 

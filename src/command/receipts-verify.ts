@@ -9,7 +9,7 @@ import type { LedgerReader } from '../ledger/reader.ts';
 import { locateFault, type StreamVerdict, type VerifyOptions, verifyLogs } from '../ledger/verify.ts';
 import type { VerifiedLog } from '../ledger/verify-run.ts';
 import type { Io } from './io.ts';
-import { type LogOptions, reading, readJwks, readText, Usage, withExit } from './on-log.ts';
+import { type LogOptions, openStream, reading, readJwks, readText, Usage, withExit } from './on-log.ts';
 import { visible } from './table.ts';
 
 export interface VerifyCommandOptions extends LogOptions {
@@ -62,16 +62,12 @@ function verifyLive(reader: LedgerReader, dir: string, against: VerifyOptions): 
 }
 
 async function verifyFile(path: string, against: VerifyOptions): Promise<StreamVerdict> {
-  const status = statSync(path, { throwIfNoEntry: false });
-  if (status?.isDirectory()) throw new Usage(`${path} is a folder, not an export`);
-  const stream = createReadStream(path);
-  await new Promise<void>((resolve, reject) => {
-    stream.once('ready', resolve);
-    stream.once('error', () => reject(new Usage(`${path} cannot be read`)));
-  });
+  const stream = await openStream(path);
   // What is no file, such as a pipe, can be read only once.
   const again = () => (stream.bytesRead === 0 ? stream : createReadStream(path));
-  return status?.isFile() ? locateFault(() => readLines(again()), against) : verifyLogs(readLines(stream), against);
+  return statSync(path).isFile()
+    ? locateFault(() => readLines(again()), against)
+    : verifyLogs(readLines(stream), against);
 }
 
 /** The keys in a file, one a line; empty lines and those that begin with # say nothing. */
@@ -101,6 +97,7 @@ function conclude(verdict: StreamVerdict, options: LogOptions, io: Io): number {
   if (!verdict.ok) {
     const where = verdict.log === null ? '' : `${visible(verdict.log)} `;
     io.err(`the log ${where}is NOT intact: at seq ${verdict.seq}: ${visible(verdict.fault)}\n`);
+    io.err('Keep it as it is, and compare it with an export or a signed head from elsewhere.\n');
     return 1;
   }
   for (const log of verdict.logs) tell(log, io);

@@ -44,7 +44,7 @@ export function show({ id, ...options }: ShowOptions, io: Io): Promise<number> {
       const found = one ? [one] : Array.from(reader.iterate({ exchange: id, ascending: true }));
       for (const { receipt, hash } of found) io.out(`${shown(JSON.stringify({ receipt, hash }, null, 2))}\n`);
       if (found.length > 0) return 0;
-      io.err(`no receipt and no exchange ${visible(id)} in log ${reader.log}\n`);
+      io.err(`no receipt and no exchange ${visible(id)} in log ${reader.log}; see "purser receipts list"\n`);
       return 1;
     }),
   );
@@ -54,7 +54,7 @@ function filterOf(options: ListOptions): ReceiptFilter {
   const chosen = SELECTORS.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]));
   const kind = RECEIPT_KINDS.find((known) => known === options.kind);
   if (options.kind !== undefined && !kind) {
-    throw new Usage(`--kind ${options.kind} is not one of ${RECEIPT_KINDS.join(', ')}`);
+    throw new Usage(`--kind ${options.kind || '""'} is not known; choose one of ${RECEIPT_KINDS.join(', ')}`);
   }
   const limit = options.limit ?? (options.json ? undefined : LIST_DEFAULT);
   return {

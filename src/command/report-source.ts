@@ -69,7 +69,7 @@ export async function readExports(files: readonly string[], keys: unknown, take:
   return [...logs.values()];
 }
 
-/** The keys of one or more JWKS files as one, or those of the log in `stateDir` where none are named. Throws Unusable. */
+/** The keys of JWKS files as one, or those of the log in `stateDir` where none are named. Throws Unusable. */
 export function logKeys(files: readonly string[] | undefined, stateDir: string | null): { keys: unknown[] } {
   if (files) return { keys: files.flatMap(readKeySet) };
   try {

@@ -88,10 +88,10 @@ function readDimensions(by: string): Dimension[] {
     const known = dimension(name);
     if (known) return known;
     const near = nearest(name, DIMENSION_NAMES);
-    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    const hint = near === undefined ? '.' : `; did you mean ${near}?`;
     throw new Usage(`--by ${name || '""'} is not known${hint} Choose among ${DIMENSION_NAMES.join(', ')}`);
   });
-  if (new Set(names).size < names.length) throw new Usage(`--by ${by} names something twice`);
+  if (new Set(names).size < names.length) throw new Usage(`--by ${by} names something twice; keep one`);
   if (names.length > MOST_DIMENSIONS) throw new Usage(`--by takes at most ${MOST_DIMENSIONS} names`);
   return found;
 }

@@ -30,6 +30,15 @@ function isHostName(host: string): boolean {
   return labels.every((label) => /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label));
 }
 
+/** Why nothing can listen there, for the person who asked for it; `key` is where that is said. */
+export function cannotListen(key: string, { host, port }: HostPort, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : 'unknown';
+  const place = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (code === 'EADDRINUSE') return `${key}: ${place} is in use; stop what listens there, or choose another port`;
+  if (code === 'EACCES') return `${key}: ${place} is not allowed to this user; choose a port from 1024 up`;
+  return `${key}: this machine cannot listen at ${place} (${code}); name an address of its own`;
+}
+
 /** Is this host this machine alone? */
 export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
@@ -73,8 +82,8 @@ export function readHttpUrl(text: string): { readonly url: URL } | { readonly wr
   const url = new URL(text);
   const port = /:([0-9]+)$/.exec(authority)?.[1];
   const host = port === undefined ? authority : authority.slice(0, -port.length - 1);
-  if (host !== url.hostname) return { wrong: `names its host in a way that could be misread; write ${url.hostname}` };
   if (host.endsWith('.')) return { wrong: 'ends its host with a dot; take it out' };
+  if (host !== url.hostname) return { wrong: `names its host in a way that could be misread; write ${url.hostname}` };
   if ((match[3] ?? '/') !== url.pathname) return { wrong: `has a path that could be misread; write ${url.pathname}` };
   return { url };
 }

@@ -27,6 +27,7 @@ function judgeDuplicates(sections: Sections): void {
   const lists: [Path, string][] = [
     [['services'], 'id'],
     [['networks'], 'id'],
+    [['witnesses'], 'key'],
     [['assets'], 'id'],
     [['wallets'], 'id'],
     [['identity', 'issuers'], 'issuer'],
@@ -69,17 +70,20 @@ function judgeListeners(sections: Sections, parts: Parts): void {
     if (!network.endsWith('/0')) return;
     sections.warn(
       ['listen', 'trustedProxies', index],
-      'believes everybody: any caller can write any address into receipts',
+      'believes everybody: any caller can write any address into receipts; name the proxies alone',
     );
   });
   if (open.includes('agents') && identity?.development) {
     sections.warn(
       ['identity', 'development'],
-      'is on while agents connect from off loopback: this is no production set-up',
+      'is on while agents connect from off loopback: this is no production set-up; use identity.issuers there',
     );
   }
   if (open.includes('operators') && operators?.tokens.length === 0) {
-    sections.warn(['listen', 'operators'], 'is off loopback without operators.tokens: /api is then not served');
+    sections.warn(
+      ['listen', 'operators'],
+      'is off loopback without operators.tokens: /api is then not served; add one (purser token --operator NAME)',
+    );
   }
 }
 
@@ -88,7 +92,8 @@ function judgeStore(sections: Sections, parts: Parts): void {
   const { store, redis } = parts.budgets;
   if (store === 'redis' && !redis)
     sections.error(['budgets', 'redis'], 'is required with store: redis: give it url and key');
-  if (store === 'embedded' && redis) sections.warn(['budgets', 'redis'], 'is not used: the store is embedded');
+  if (store === 'embedded' && redis)
+    sections.warn(['budgets', 'redis'], 'is not used, since the store is embedded; take it out, or write store: redis');
 }
 
 /** Where Redis is can be said in three ways, and only one at a time. */
@@ -132,14 +137,17 @@ function judgeIdentity(sections: Sections, parts: Parts): void {
   }
   for (const { value, path } of parts.issuers) {
     if (!value.types.some((type) => ID_TOKEN_TYPES.has(type.toLowerCase()))) continue;
-    sections.warn([...path, 'types'], `lets an ID token for the audience ${value.audience} pass as an agent's token`);
+    sections.warn(
+      [...path, 'types'],
+      `lets an ID token for the audience ${value.audience} pass as an agent's token; use at+jwt if the issuer can`,
+    );
   }
 }
 
 function judgeServices(sections: Sections, parts: Parts): void {
   for (const { value, path } of parts.services) {
     if (!value.allowPlainHttp) continue;
-    const message = 'lets payments and answers travel unencrypted, where others can read and change them';
+    const message = 'lets payments and answers travel unencrypted, where others can read and change them; use https';
     sections.warn([...path, 'allowPlainHttp'], message);
   }
 }
@@ -190,7 +198,7 @@ function judgeWallets(sections: Sections, parts: Parts): void {
   if (real && parts.identity?.development) {
     sections.error(
       ['identity', 'development'],
-      'cannot be true beside a wallet of a real rail: anybody with the state folder could spend its money',
+      'cannot be true beside a wallet of a real rail: anybody with the state folder could spend its money; keep one',
     );
   }
 }
@@ -209,6 +217,6 @@ function judgeNetworks(sections: Sections, parts: Parts): void {
   if (parts.wallets.length < sections.items(['wallets']).length) return;
   for (const { value, path } of parts.networks) {
     if (wallets.some(({ value: { networks } }) => networks.includes(value.id))) continue;
-    sections.warn([...path, 'id'], 'is not used: no wallet pays there');
+    sections.warn([...path, 'id'], 'is not used, since no wallet pays there; take it out');
   }
 }

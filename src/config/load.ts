@@ -56,7 +56,7 @@ function readFile(file: string, shown: string): YamlFile {
     const code = error instanceof Error && 'code' in error ? error.code : 'unknown';
     if (code === 'ENOENT')
       return refused('does not exist; start from config.example.yaml, or name another with --config');
-    return refused(`cannot be read (${code})`);
+    return refused(`cannot be read (${code}); it must be a file that purser's user may read`);
   }
 }
 
@@ -79,6 +79,7 @@ function compose(file: string, parts: Parts): Config | undefined {
     accounting,
     identity: { development: identity.development, issuers: parts.issuers.map(({ value }) => value) },
     services,
+    witnesses: parts.witnesses.map(({ value }) => value),
     networks: parts.networks.map(({ value }) => value),
     assets: parts.assets.map(({ value }) => value),
     wallets: parts.wallets.map(({ value }) => value),

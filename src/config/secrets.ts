@@ -118,12 +118,12 @@ function readSecretFile(sources: Sources, reference: { file?: unknown }, kind: '
   try {
     const stats = fstatSync(descriptor);
     if (!stats.isFile() || stats.size > MAX_SECRET_BYTES) {
-      return { wrong: `${path} is not a file of at most ${MAX_SECRET_BYTES} bytes` };
+      return { wrong: `${path} must be a file of at most ${MAX_SECRET_BYTES} bytes` };
     }
     const unsafe = kind === 'secret' ? judgeSecretFile(descriptor, path) : undefined;
     if (unsafe !== undefined) return { wrong: unsafe };
     const text = readFileSync(descriptor, 'utf8').replace(/\r?\n$/, '');
-    return text === '' ? { wrong: `the file ${path} is empty` } : { text };
+    return text === '' ? { wrong: `the file ${path} is empty; put it there` } : { text };
   } finally {
     closeSync(descriptor);
   }

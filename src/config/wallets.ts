@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { readEvmAddress, ZERO_ADDRESS } from '../domain/evm-address.ts';
 import { readMoney } from '../domain/money.ts';
+import { NOT_YET } from '../yaml/section.ts';
 import { duration, MONEY_FACTS, money, refuseText } from '../yaml/units.ts';
 import { isLoopback, readNodeUrl } from './addresses.ts';
 import {
@@ -31,7 +32,7 @@ const chain = z.string().regex(EVM, 'must be a chain such as "eip155:8453"');
 const anyNetwork = z.string().transform((text, context) => {
   if (text === 'sandbox' || EVM.test(text)) return text;
   if (/^(solana|bip122|cosmos|stellar|hedera|lightning|stripe|tempo|aptos|sui)(:|$)/.test(text)) {
-    return refuseText(context, 'not in this version');
+    return refuseText(context, NOT_YET);
   }
   return refuseText(context, 'must be sandbox or a chain such as "eip155:8453"');
 });
@@ -88,7 +89,9 @@ function readToken(onNetwork: string, text: string): { readonly token: string } 
   if (address === undefined) {
     return { wrong: 'must be an address: 0x and 40 hex digits in quotes, mixed case with a right checksum (EIP-55)' };
   }
-  return address === ZERO_ADDRESS ? { wrong: 'is the zero address, which is no token' } : { token: address };
+  return address === ZERO_ADDRESS
+    ? { wrong: 'is the zero address, which is no token; write the address of its contract' }
+    : { token: address };
 }
 
 const nodeUrl: Judge = (text) => {
@@ -134,7 +137,7 @@ function plainNodeWrong(url: URL, allowPrivateNetwork: boolean): string | undefi
 
 const proofLifetime = duration('1s', '1h').prefault('5m');
 const maxFee = money.prefault('0 XXX').transform((fee, context) => {
-  return fee.micros === 0n ? fee.currency : refuseText(context, 'not in this version');
+  return fee.micros === 0n ? fee.currency : refuseText(context, NOT_YET);
 });
 
 /** A wallet of the sandbox rail; `key` is null when its file is still to be made at `keyFile`. */
@@ -170,10 +173,12 @@ const laterRails = ['tempo', 'stripe', 'lightning', 'card', 'solana'] as const;
 const laterWallet = z
   .looseObject({ rail: z.enum(laterRails) })
   .transform((_, context): never => {
-    context.addIssue({ code: 'custom', path: ['rail'], message: 'not in this version' });
+    context.addIssue({ code: 'custom', path: ['rail'], message: NOT_YET });
     return z.NEVER;
   })
   .meta({ not: {} });
 
 export const wallet = (sources: Sources) =>
-  z.discriminatedUnion('rail', [sandboxWallet(sources), evmWallet(sources), laterWallet]);
+  z.discriminatedUnion('rail', [sandboxWallet(sources), evmWallet(sources), laterWallet], {
+    error: 'must be sandbox or evm',
+  });

@@ -127,7 +127,7 @@ function readDemand(config: Config, { price, asset, payee }: Question): AskedDem
   if (price === undefined) {
     return asset === undefined && payee === undefined
       ? null
-      : unreadable('An asset and a payee belong to a price: say what it would cost.');
+      : unreadable('An asset and a payee belong to a price: add --price.');
   }
   const money = readMoney(price);
   const micros = money && microsOfDecimal(money.amount);

@@ -27,21 +27,21 @@ export function lookForEvidence(
   parts: Parts,
   { finisher, log, metrics, ready }: { finisher: Finisher; log: Log; metrics: Metrics; ready: () => boolean },
 ): Found {
-  const { budget, ledger, clock, services, watch } = parts;
+  const { budget, ledger, clock, timers, services, watch } = parts;
   const turns = new Turns();
   const evidences = openEvidence(config, services, clock);
   const looking = new Looking({
-    ...{ budget, ledger, finisher, evidences, turns, clock },
+    ...{ budget, ledger, finisher, evidences, turns, clock, timers },
     seen: watchEvidence(log, metrics),
     fault: (fault) => watch.fault('store', fault),
   });
-  const timer = setInterval(() => {
+  const timer = timers.every(TICK_MS, () => {
     if (ready()) void looking.tick();
-  }, TICK_MS);
+  });
   return {
-    shown: { turns, evidence: lookerAt({ ledger, evidences }), sight: (hold) => looking.sight(hold) },
+    shown: { turns, evidence: lookerAt({ ledger, evidences, timers }), sight: (hold) => looking.sight(hold) },
     stop: () => {
-      clearInterval(timer);
+      timer.close();
       return looking.stop();
     },
     close: () => evidences.close(),

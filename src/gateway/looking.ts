@@ -1,6 +1,6 @@
 // Looks for what became of this gateway's uncertain payments, and ends their holds by what is found. It makes no proof
 // and sends none; what is not known stays as it is and is looked for again.
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, Timers } from '../domain/clock.ts';
 import type { OpenHold } from '../domain/hold.ts';
 import type { Turns } from '../domain/turns.ts';
 import {
@@ -32,6 +32,7 @@ export interface LookingParts {
   readonly evidences: Evidences;
   readonly turns: Turns;
   readonly clock: Clock;
+  readonly timers: Timers;
   /** Told of every look-up. */
   readonly seen: (hold: OpenHold, rail: EvidenceSource['rail'] | null, evidence: Evidence) => void;
   readonly fault: (fault: unknown) => void;
@@ -124,8 +125,7 @@ export class Looking {
     if (finisher.holds(hold.id)) return;
     const story = storyOfHold(hold.id, await ledger.ofExchange(hold.exchange));
     if (sealedOutcome(story)) return turns.take(hold.id, () => this.#conclude(hold, null));
-    const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(LOOK_MS)]);
-    const found = await evidenceOf(this.#parts.evidences, hold, story, signal);
+    const found = await evidenceOf(this.#parts, hold, story, this.#ended.signal);
     if (!found || this.#ended.signal.aborted) return;
     const { rail, evidence } = found;
     this.#parts.seen(hold, rail, evidence);
@@ -162,22 +162,29 @@ interface Found {
 
 /** Undefined where no intent is sealed in this log: then nothing can be looked for. */
 async function evidenceOf(
-  evidences: Evidences,
+  { evidences, timers }: Pick<LookingParts, 'evidences' | 'timers'>,
   hold: OpenHold,
   story: Story,
-  signal: AbortSignal,
+  ended: AbortSignal | null,
 ): Promise<Found | undefined> {
   const proof = exposedProof(story);
   if (!proof) return undefined;
   const source = evidences.of(proof.network, hold.service);
-  if (source) return { rail: source.rail, evidence: await source.evidence(proof, signal) };
-  return { rail: null, evidence: unknown(`nothing is configured to look at ${proof.network}`) };
+  if (!source) return { rail: null, evidence: unknown(`nothing is configured to look at ${proof.network}`) };
+  const late = new AbortController();
+  const timer = timers.after(LOOK_MS, () => late.abort());
+  try {
+    const signal = ended ? AbortSignal.any([ended, late.signal]) : late.signal;
+    return { rail: source.rail, evidence: await source.evidence(proof, signal) };
+  } finally {
+    timer.close();
+  }
 }
 
 /** Looks once, for a person who ends a hold; null where nothing can be looked for. */
-export function lookerAt({ ledger, evidences }: Pick<LookingParts, 'ledger' | 'evidences'>) {
+export function lookerAt(parts: Pick<LookingParts, 'ledger' | 'evidences' | 'timers'>) {
   return async (hold: OpenHold): Promise<Evidence | null> => {
-    const story = storyOfHold(hold.id, await ledger.ofExchange(hold.exchange));
-    return (await evidenceOf(evidences, hold, story, AbortSignal.timeout(LOOK_MS)))?.evidence ?? null;
+    const story = storyOfHold(hold.id, await parts.ledger.ofExchange(hold.exchange));
+    return (await evidenceOf(parts, hold, story, null))?.evidence ?? null;
   };
 }

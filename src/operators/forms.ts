@@ -112,9 +112,22 @@ export function readBody<Shape>(schema: z.ZodType<Shape>, body: Uint8Array): Sha
 function describe(error: z.ZodError): string {
   return error.issues
     .slice(0, 5)
-    .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
+    .map((issue) => [issue.path.join('.'), wordsOf(issue)].filter((part) => part !== '').join(': '))
     .map((text) => (/[.!?]$/.test(text) ? text : `${text}.`))
     .join(' ');
+}
+
+/** What is wrong with a value, in our words. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `not known here: ${issue.keys.map(name).join(', ')}; take it out`;
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`;
+  if (issue.code === 'invalid_type')
+    return /undefined$/.test(issue.message) ? 'is required' : `must be a ${issue.expected}`;
+  if (issue.code === 'too_small') return 'must not be empty';
+  if (issue.code === 'too_big') {
+    return `must be at most ${issue.maximum}${issue.origin === 'string' ? ' characters long' : ''}`;
+  }
+  return issue.code === 'invalid_format' ? 'must be a whole number from 1' : issue.message;
 }
 
 const name = (text: string) => text.slice(0, 40).replace(/[^\w.-]/g, '?');

@@ -53,7 +53,11 @@ export function judgeToken(
   const hash = createHash('sha256').update(shown).digest();
   // All are compared, so that the time taken tells nothing of which came close.
   const found = tokens.filter((token) => sameHash(hash, token.sha256))[0];
-  if (!found) return problem('token_unknown', 'No operator token of this gateway has this value.');
+  if (!found)
+    return problem(
+      'token_unknown',
+      'No operator token of this gateway has this value; make one with: purser token --operator NAME',
+    );
   if (found.localOnly && !isLoopback(request.from)) {
     return problem('token_local_only', 'The generated token works on loopback only; configure operators.tokens.');
   }

@@ -75,7 +75,7 @@ function readOne(path: string): { readonly bytes: Uint8Array; readonly mark: str
     // Non-blocking, so that a pipe in the folder cannot stop the gateway.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    return { wrong: `cannot be read (${codeOf(error)})` };
+    return { wrong: `cannot be read (${codeOf(error)}); it must be a file that purser's user may read` };
   }
   try {
     const stats = fstatSync(descriptor);
@@ -85,7 +85,7 @@ function readOne(path: string): { readonly bytes: Uint8Array; readonly mark: str
     const { ino, mtimeNs, ctimeNs } = fstatSync(descriptor, { bigint: true });
     return { bytes: readFileSync(descriptor), mark: `${ino} ${mtimeNs} ${ctimeNs}` };
   } catch (error) {
-    return { wrong: `cannot be read (${codeOf(error)})` };
+    return { wrong: `cannot be read (${codeOf(error)}); it must be a file that purser's user may read` };
   } finally {
     closeSync(descriptor);
   }

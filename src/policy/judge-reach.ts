@@ -23,7 +23,8 @@ export function judgeReach(gathered: Gathered, context: PolicyContext): void {
   const everywhere = gathered.guardrailBudgets.flatMap(({ value }) => value);
   const complete = gathered.agents.length === gathered.ids.agents.length;
   for (const { item, agents: matched } of reaching) {
-    if (matched.size === 0 && complete) item.warn(['agents'], 'selects no agent of the register');
+    if (matched.size === 0 && complete)
+      item.warn(['agents'], 'selects no agent of the register; add one there, or change this');
     for (const id of [...item.value.budgets, ...everywhere]) judgeBudget(item, matched, budgets.get(id));
   }
   judgeDead(reaching, context);
@@ -34,7 +35,7 @@ function judgeBudget(item: Item<EntitlementEntry>, agents: ReadonlySet<Agent>, b
   if (budget?.per.includes('payee') && item.value.payees === 'any') {
     item.error(
       ['payees'],
-      `cannot be any, because budget ${budget.id} counts per payee: a service could name a new one each time`,
+      `cannot be any, since budget ${budget.id} counts per payee: a service could name a new one each time; list them`,
     );
   }
   const teamless = budget?.per.includes('team') ? [...agents].find((agent) => agent.team === null) : undefined;
@@ -55,7 +56,8 @@ function judgeDead(reaching: readonly Reaching[], context: PolicyContext): void 
     const { id } = earlier.item.value;
     later.item.warn(
       [],
-      `can never decide: ${id} (${earlier.item.place}) stands before it and takes all of its requests`,
+      `can never decide: ${id} (${earlier.item.place}) stands before it and takes all of its requests; ` +
+        'move this one up, or take it out',
     );
   });
 }
@@ -89,5 +91,6 @@ function judgeUnused(gathered: Gathered): void {
   ]);
   if (gathered.entitlements.length < gathered.ids.entitlements.length) return;
   for (const item of gathered.budgets)
-    if (!used.has(item.value.id)) item.warn(['id'], 'is used by no entitlement and no guardrail');
+    if (!used.has(item.value.id))
+      item.warn(['id'], 'is used by no entitlement and no guardrail; name it in one, or take it out');
 }

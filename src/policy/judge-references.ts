@@ -54,7 +54,7 @@ function judgeRegister(gathered: Gathered, context: PolicyContext): void {
   }
   for (const { first, second, subject, other } of clashes(claimsOf(gathered, context))) {
     const message = `\`${subject}\` could name the same token as \`${other}\` of ${first.value.id} (${first.place})`;
-    second.error(second.value.subjects ? ['subjects'] : ['id'], `${message}; make them apart`);
+    second.error(second.value.subjects ? ['subjects'] : ['id'], `${message}; make them differ`);
   }
 }
 
@@ -70,16 +70,27 @@ function judgeCurrency(item: Item<unknown>, path: string[], currency: string, co
   if (currency !== context.currency) item.error(path, `must be in the accounting currency, ${context.currency}`);
 }
 
+const DEFINED_IN = {
+  ...{ agent: 'agents', budget: 'budgets' },
+  ...{ service: 'services in the configuration', asset: 'assets in the configuration' },
+} as const;
+
 /** One name, or a list of them. */
 function judgeKnown(
   item: Item<unknown>,
   path: (string | number)[],
   written: string | readonly string[],
   known: readonly string[],
-  what: string,
+  what: keyof typeof DEFINED_IN,
 ): void {
   const judge = (name: string, at: (string | number)[]) => {
-    if (!known.includes(name)) item.error(at, `there is no ${what} of this name${suggestion(name, known)}`);
+    if (known.includes(name)) return;
+    const hint =
+      suggestion(
+        name,
+        known.filter((other) => other !== ''),
+      ) || `; add it to ${DEFINED_IN[what]}`;
+    item.error(at, `there is no ${what} of this name${hint}`);
   };
   if (typeof written === 'string') judge(written, path);
   else for (const [index, name] of written.entries()) judge(name, [...path, index]);

@@ -40,7 +40,7 @@ type Read = { readonly on: 'evm' | 'sandbox'; readonly payee: string } | { reado
 function readPayee(text: string, onChain: boolean, onSandbox: boolean): Read {
   if (onChain && (/^0x/i.test(text) || !onSandbox)) {
     const address = readEvmAddress(text);
-    if (address === ZERO_ADDRESS) return { wrong: 'is the zero address, which is nobody’s' };
+    if (address === ZERO_ADDRESS) return { wrong: 'is the zero address, which is nobody’s; write that of the payee' };
     if (address !== undefined) return { on: 'evm', payee: address };
     return { wrong: 'must be an address: 0x and 40 hex digits, mixed case with a right checksum (EIP-55)' };
   }

@@ -19,13 +19,13 @@ const line = (most: number) =>
     .string()
     .min(1)
     .max(most)
-    .regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]*$/u, 'cannot have control characters');
+    .regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]*$/u, 'cannot have control characters; take them out');
 const because = line(300);
 const id = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$/, 'must be 1 to 128 letters, digits or any of _ . : @ -, no sign first');
 const unique = <T>(list: readonly T[]): boolean => new Set(list).size === list.length;
-const names = z.array(z.string()).min(1).refine(unique, 'names something twice');
+const names = z.array(z.string()).min(1).refine(unique, 'names something twice; keep one');
 const orList = <S extends z.ZodType<string, unknown>>(item: S) =>
   z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(item).min(1));
 
@@ -37,7 +37,10 @@ const pattern = z
     return wrong === undefined ? compile(text) : refuseText(context, wrong);
   });
 const patterns = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(pattern).min(1));
-const exact = line(200).refine((text) => !text.includes('*'), 'is compared as it stands; * is a pattern in id alone');
+const exact = line(200).refine(
+  (text) => !text.includes('*'),
+  'is compared as it stands, so it cannot have *; only id takes patterns',
+);
 
 export const agent = z.strictObject({
   id,
@@ -59,15 +62,15 @@ export const revocation = z
   })
   .refine(
     (rule) => (rule.jti === undefined) !== (rule.agent === undefined && rule.issuedBefore === undefined),
-    'names either jti, or agent and issuedBefore',
+    'must have jti, or agent and issuedBefore, and not all three',
   )
   .refine((rule) => (rule.agent === undefined) === (rule.issuedBefore === undefined), 'needs agent and issuedBefore');
 
 const per = z
   .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.enum([...PARTITIONS, 'all'])))
   .refine((list) => list.length > 0, 'must not be empty')
-  .refine(unique, 'names something twice')
-  .refine((list) => list.length === 1 || !list.includes('all'), 'all stands alone')
+  .refine(unique, 'names something twice; keep one')
+  .refine((list) => list.length === 1 || !list.includes('all'), 'all stands alone; take the others out')
   .transform((list): readonly Partition[] => PARTITIONS.filter((name) => list.includes(name)));
 
 export const budget = z
@@ -92,7 +95,7 @@ const selector = z
     team: orList(exact).optional(),
     label: z
       .record(z.string().min(1), orList(exact))
-      .refine((labels) => Object.keys(labels).length > 0, 'selects nothing')
+      .refine((labels) => Object.keys(labels).length > 0, 'selects nothing; name a label and its value')
       .optional(),
   })
   .refine((keys) => Object.values(keys).some((key) => key !== undefined), {
@@ -112,13 +115,14 @@ const request = z.string().transform((text, context) => {
   }
   if (/[?#]/.test(path)) return refuseText(context, 'cannot have a query or fragment; only the path is matched');
   if (!/^[\x21-\x7e]*$/.test(path)) return refuseText(context, 'must be ASCII, percent-encoded as in a request');
-  if (/(^|\/)\.{1,2}(\/|$)/.test(path)) return refuseText(context, 'has dot segments, which no request has');
+  if (/(^|\/)\.{1,2}(\/|$)/.test(path))
+    return refuseText(context, 'has dot segments, which no request has; take them out');
   const wrong = patternWrong(path);
   return wrong === undefined ? { method: match[1], path: compile(path) } : refuseText(context, wrong);
 });
 
 const payees = z.union(
-  [z.literal('any'), z.array(z.string().min(1).max(200)).min(1).refine(unique, 'names one twice')],
+  [z.literal('any'), z.array(z.string().min(1).max(200)).min(1).refine(unique, 'names one twice; keep one')],
   {
     error: 'must be any, or a list of payees',
   },

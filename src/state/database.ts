@@ -108,7 +108,11 @@ export function fileNow(dir: string): string | undefined {
  */
 export function openReadOnly(dir: string): DatabaseSync {
   const path = join(dir, DATABASE_FILE);
-  if (!existsSync(path)) throw codedError('state_missing', `there is no ${path}: no gateway has run with this folder`);
+  if (!existsSync(path))
+    throw codedError(
+      'state_missing',
+      `there is no ${path}: no gateway has run with this folder; start one, or name another --config`,
+    );
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });

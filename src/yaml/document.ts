@@ -19,6 +19,7 @@ import { type Path, type Problem, showPath } from './problem.ts';
 export const MAX_FILE_BYTES = 4 * 1024 * 1024;
 /** How often aliases may be used in one file, uses inside what an alias stands for included. */
 export const MAX_ALIASES = 100;
+const TOO_MANY_ALIASES = `more than ${MAX_ALIASES} uses of aliases; write the values out`;
 const MAX_DEPTH = 50;
 const MAX_NODES = 1_000_000;
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
@@ -82,10 +83,17 @@ function readText(bytes: Uint8Array, lines: LineCounter, places: Map<string, Pla
     const options = { prettyErrors: false, uniqueKeys: false, stringKeys: true, merge: false, schema: 'core' } as const;
     document = parseDocument(text, { ...options, version: '1.2', lineCounter: lines });
   } catch {
-    report(0, [], 'is nested too deeply to be read');
+    report(0, [], 'is nested too deeply to be read; make it flatter');
     return undefined;
   }
-  for (const error of document.errors) report(error.pos[0], [], `is not valid YAML: ${error.message}`);
+  for (const error of document.errors) {
+    const several = error.code === 'MULTIPLE_DOCS';
+    report(
+      error.pos[0],
+      [],
+      several ? 'begins a second document (---); keep one' : `is not valid YAML: ${error.message}`,
+    );
+  }
   if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2') {
     report(0, [], 'only YAML 1.2 is read; take the %YAML line out');
   }
@@ -117,7 +125,8 @@ class Reader {
     this.#places.set(placeOf(path), { key: keyOffset ?? offset, value: offset });
     if (node === null || this.#stopped) return null;
     if (++this.#nodes > MAX_NODES) return this.#stop(offset, path, 'has too many parts; split it');
-    if (path.length > MAX_DEPTH) return this.#stop(offset, path, 'is nested too deeply');
+    if (path.length > MAX_DEPTH)
+      return this.#stop(offset, path, `is nested more than ${MAX_DEPTH} levels deep; make it flatter`);
     if (isAlias(node)) return this.#readAlias(node, path, keyOffset ?? offset);
     if ('tag' in node && node.tag !== undefined) {
       this.#report(offset, path, `YAML tags (${node.tag}) are not allowed; write the plain value`);
@@ -125,11 +134,12 @@ class Reader {
     }
     if (isScalar(node)) {
       if (typeof node.value === 'string' && !node.value.isWellFormed()) {
-        this.#report(offset, path, 'is not well-formed text (half of a surrogate pair)');
+        this.#report(offset, path, 'is not well-formed text (half of a surrogate pair); write it anew');
       }
       return node.value;
     }
-    if (this.#open.has(node)) return this.#stop(offset, path, 'an alias stands for something that holds it');
+    if (this.#open.has(node))
+      return this.#stop(offset, path, 'an alias stands for something that holds it; write the value out');
     this.#open.add(node);
     const value = isMap(node) ? this.#readMap(node, path) : isSeq(node) ? this.#readList(node, path) : null;
     this.#open.delete(node);
@@ -143,10 +153,10 @@ class Reader {
   }
 
   #readAlias(alias: Node, path: Path, offset: number): unknown {
-    if (++this.#aliases > MAX_ALIASES) return this.#stop(offset, path, `more than ${MAX_ALIASES} uses of aliases`);
+    if (++this.#aliases > MAX_ALIASES) return this.#stop(offset, path, TOO_MANY_ALIASES);
     const target = isAlias(alias) ? alias.resolve(this.#document) : undefined;
     if (target === undefined) {
-      this.#report(offset, path, 'this alias has no anchor before it');
+      this.#report(offset, path, 'this alias has no anchor before it; write the value out');
       return null;
     }
     return this.read(target, path, offset);
@@ -171,7 +181,7 @@ class Reader {
       }
       const first = this.#places.get(placeOf([...path, key.text]));
       if (FORBIDDEN_KEYS.has(key.text)) {
-        this.#report(key.offset, [...path, key.text], `\`${key.text}\` cannot be a key`);
+        this.#report(key.offset, [...path, key.text], `\`${key.text}\` cannot be a key; choose another`);
       } else if (Object.hasOwn(data, key.text)) {
         this.#report(key.offset, [...path, key.text], `stands twice${this.#lineOf(first)}; keep one`);
       } else {
@@ -194,7 +204,7 @@ class Reader {
     const offset = keyOf(pair).offset;
     for (const item of isSeq(source) ? source.items : [source]) {
       if (isAlias(item) && ++this.#aliases > MAX_ALIASES) {
-        this.#stop(offset, path, `more than ${MAX_ALIASES} uses of aliases`);
+        this.#stop(offset, path, TOO_MANY_ALIASES);
         return;
       }
       const map = isAlias(item) ? item.resolve(this.#document) : item;
@@ -203,7 +213,7 @@ class Reader {
         continue;
       }
       if (this.#open.has(map)) {
-        this.#stop(offset, path, 'a merge takes over something that holds it');
+        this.#stop(offset, path, 'a merge takes over something that holds it; write the keys out');
         return;
       }
       this.#open.add(map);
@@ -216,7 +226,7 @@ class Reader {
     const key = keyOf(inner);
     if (key.merges) this.#merge(inner, path, data);
     else if (FORBIDDEN_KEYS.has(key.text)) {
-      this.#report(key.offset, [...path, key.text], `\`${key.text}\` cannot be a key`);
+      this.#report(key.offset, [...path, key.text], `\`${key.text}\` cannot be a key; choose another`);
     } else if (!Object.hasOwn(data, key.text)) {
       data[key.text] = this.read(inner.value as Node | null, [...path, key.text], key.offset);
     }

@@ -4,8 +4,9 @@ import type { YamlFile } from './document.ts';
 import type { Path, Problem } from './problem.ts';
 import { nearest, suggestion } from './words.ts';
 
-/** A key that the product knows and this version does not have. */
-export const later = z.never('not in this version').optional();
+/** Said of a key or value that the product knows and this version does not have; and the schema of such a key. */
+export const NOT_YET = 'is not in this version; take it out';
+export const later = z.never(NOT_YET).optional();
 
 /** One item of a list that was read, and where it stands. */
 export interface Entry<T> {
@@ -117,22 +118,24 @@ function shapeOf(schema: unknown): readonly string[] | undefined {
 
 /** The names that `value` could have meant; the value itself is shown only when a known name is near to it. */
 function messageOf(issue: z.core.$ZodIssue, value: unknown, absent: boolean): string {
-  if (absent && issue.code !== 'custom' && issue.message !== 'not in this version') return 'is required';
+  if (absent && issue.code !== 'custom' && issue.message !== NOT_YET) return 'is required';
   if (issue.code === 'invalid_type') return typeMessage(issue, value);
   if (issue.code === 'invalid_value') return choiceMessage(value, issue.values.map(String));
-  if (issue.code === 'invalid_union' && 'options' in issue && Array.isArray(issue.options)) {
-    return choiceMessage(value, issue.options.map(String));
-  }
   if (issue.code === 'too_small') return `must ${issue.origin === 'string' ? 'not be empty' : sizeMessage(issue)}`;
   if (issue.code === 'too_big') return `must ${sizeMessage(issue)}`;
   return issue.message;
 }
 
+/** What people call the types of values. */
+const KINDS: Readonly<Record<string, string>> = {
+  ...{ string: 'text', object: 'a map', record: 'a map', array: 'a list' },
+  ...{ boolean: 'true or false', number: 'a whole number', int: 'a whole number' },
+};
+
 function typeMessage(issue: z.core.$ZodIssueInvalidType, value: unknown): string {
   if (issue.expected === 'never') return issue.message;
   if (value === null) return 'is empty; give it a value or take the key out';
-  const names: Record<string, string> = { string: 'text', object: 'a map', record: 'a map', array: 'a list' };
-  const wanted = names[issue.expected] ?? (issue.expected === 'boolean' ? 'true or false' : `a ${issue.expected}`);
+  const wanted = KINDS[issue.expected] ?? `a ${issue.expected}`;
   if (issue.expected === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
     return 'must be text; put it in quotes';
   }

@@ -207,7 +207,11 @@ const mistakes: [string, string, RegExp][] = [
     `${GOOD}operators: { tokens: [ { name: d, sha256: secret } ] }\n`,
     /tokens\[0\]\.sha256 {2}must be the SHA-256/,
   ],
-  ['a fee', REAL.replace('networks:', 'maxFee: 1 USD, networks:'), /wallets\[0\]\.maxFee {2}not in this version$/],
+  [
+    'a fee',
+    REAL.replace('networks:', 'maxFee: 1 USD, networks:'),
+    /wallets\[0\]\.maxFee {2}is not in this version; take it out$/,
+  ],
   ['a policy folder twice', `${GOOD}policies: [a, b, ./a]\n`, /policies\[2\] {2}is the same as item \[0\]/],
   ['no policy folder', `${GOOD}policies: []\n`, /policies {2}must not be empty$/],
   ...(
@@ -276,7 +280,11 @@ const mistakes: [string, string, RegExp][] = [
     `${GOOD}budgets: { store: redis, redis: { key: { env: SHARED }, ${redis} } }\n`,
     expected,
   ]),
-  ['another rail', GOOD.replace('rail: sandbox', 'rail: lightning'), /wallets\[0\]\.rail {2}not in this version$/],
+  [
+    'another rail',
+    GOOD.replace('rail: sandbox', 'rail: lightning'),
+    /wallets\[0\]\.rail {2}is not in this version; take it out$/,
+  ],
 ];
 
 test.each(mistakes)('%s is refused where it stands, with the fix', (_, text, expected) => {

@@ -170,7 +170,12 @@ const FIRES: Readonly<Record<string, { series: Record<string, string>; at: strin
       at: '5m',
       labels: { budget: 'b', scope: 's' },
     },
-    PurserUncertainHolds: { series: { 'purser_holds{state="uncertain"}': '2x90' }, at: '61m' },
+    PurserUncertainHolds: { series: { purser_uncertain_oldest_seconds: '0+60x90' }, at: '62m' },
+    PurserEvidenceAlarming: {
+      series: { 'purser_evidence_total{rail="evm",result="alarming"}': '0x5 1x20' },
+      at: '10m',
+      labels: { rail: 'evm' },
+    },
     PurserPaymentsNotTaken: {
       series: { 'purser_refusals_total{code="payment_rejected"}': '0+1x30' },
       at: '20m',

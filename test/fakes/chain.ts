@@ -42,6 +42,12 @@ export interface Chain {
   used(payer: string, nonce: string): Promise<boolean>;
   /** Submits it as a merchant would, who pays the gas; the transaction's hash, or throws when the chain refuses it. */
   settle(authorisation: Authorisation): Promise<Hex>;
+  /** The payer takes an authorisation back before anybody used it; the transaction's hash. */
+  cancel(key: Hex, nonce: string): Promise<Hex>;
+  /** Makes a block, with the time of now. */
+  mine(): Promise<void>;
+  /** What a node of this chain answers to a call of its JSON-RPC; throws what the node says. */
+  call(method: string, params: readonly unknown[]): Promise<unknown>;
   /** Moves the chain's clock forward. */
   advance(seconds: number): Promise<void>;
   close(): Promise<void>;
@@ -53,6 +59,7 @@ const ABI = parseAbi([
   'function balanceOf(address owner) view returns (uint256)',
   'function authorizationState(address authorizer, bytes32 nonce) view returns (bool)',
   'function transferWithAuthorization(address, address, uint256, uint256, uint256, bytes32, uint8, bytes32, bytes32)',
+  'function cancelAuthorization(address, bytes32, uint8, bytes32, bytes32)',
 ]);
 
 /** Starts a chain (default id 31337) with the token deployed. */
@@ -107,6 +114,29 @@ export async function startChain(chainId = 31_337): Promise<Chain> {
       await mined(hash);
       return hash;
     },
+    async cancel(key, nonce) {
+      const payer = privateKeyToAccount(key);
+      const signature = await payer.signTypedData({
+        domain: { ...eip712, chainId, verifyingContract: address },
+        types: {
+          CancelAuthorization: [
+            { name: 'authorizer', type: 'address' },
+            { name: 'nonce', type: 'bytes32' },
+          ],
+        },
+        primaryType: 'CancelAuthorization',
+        message: { authorizer: payer.address, nonce: hex(nonce) },
+      });
+      const { r, s, yParity } = parseSignature(signature);
+      const args = [payer.address, hex(nonce), 27 + yParity, r, s] as const;
+      const hash = await writer.writeContract({ ...token, functionName: 'cancelAuthorization', args });
+      await mined(hash);
+      return hash;
+    },
+    async mine() {
+      await provider.request({ method: 'evm_mine', params: [{}] });
+    },
+    call: (method, params) => provider.request({ method, params } as Parameters<typeof provider.request>[0]),
     async advance(seconds) {
       await provider.request({ method: 'evm_increaseTime', params: [seconds] });
       await provider.request({ method: 'evm_mine', params: [{}] });

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { Errors } from 'mppx';
 import { evm, Mppx } from 'mppx/server';
 import { type Address, generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
-import type { Chain } from './chain.ts';
+import type { Authorisation, Chain } from './chain.ts';
 
 /** A running one. */
 export interface EvmMerchant {
@@ -15,6 +15,8 @@ export interface EvmMerchant {
   readonly recipient: Address;
   /** The transactions it settled, in order. */
   readonly settled: readonly string[];
+  /** The authorisations it kept to itself, in order. */
+  readonly kept: readonly Authorisation[];
   close(): Promise<void>;
 }
 
@@ -23,15 +25,18 @@ export interface EvmMerchantOptions {
   /** In whole units of the token, such as `0.25`. */
   readonly price: string;
   readonly realm?: string;
+  /** It takes good authorisations, and neither settles them nor answers; default false. */
+  readonly keeps?: () => boolean;
   /** RFC 3339; default five minutes from each request. */
   readonly expires?: () => string;
 }
 
 /** Starts one on a free loopback port. */
 export async function evmMerchant(chain: Chain, options: EvmMerchantOptions): Promise<EvmMerchant> {
-  const { price, realm = 'evm.test', expires } = options;
+  const { price, realm = 'evm.test', expires, keeps = () => false } = options;
   const recipient = privateKeyToAccount(generatePrivateKey()).address;
   const settled: string[] = [];
+  const kept: Authorisation[] = [];
   const till = Mppx.create({
     methods: [
       evm.charge({
@@ -41,6 +46,10 @@ export async function evmMerchant(chain: Chain, options: EvmMerchantOptions): Pr
         authorization: chain.eip712,
         recipient,
         async settle({ payload }) {
+          if (keeps()) {
+            kept.push(payload);
+            return new Promise<never>(() => {});
+          }
           const reference = await chain.settle(payload).catch(() => {
             throw new Errors.VerificationFailedError({ reason: 'the chain refused the authorisation' });
           });
@@ -68,6 +77,7 @@ export async function evmMerchant(chain: Chain, options: EvmMerchantOptions): Pr
     url: `http://127.0.0.1:${address.port}`,
     recipient,
     settled,
+    kept,
     async close() {
       const closed = once(server, 'close');
       server.close();

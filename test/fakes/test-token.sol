@@ -5,11 +5,13 @@ pragma solidity ^0.8.20;
 contract TestToken {
     event Transfer(address indexed from, address indexed to, uint256 value);
     event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+    event AuthorizationCanceled(address indexed authorizer, bytes32 indexed nonce);
 
     bytes32 private constant AUTHORISATION = keccak256(
         "TransferWithAuthorization(address from,address to,uint256 value,"
         "uint256 validAfter,uint256 validBefore,bytes32 nonce)"
     );
+    bytes32 private constant CANCELLATION = keccak256("CancelAuthorization(address authorizer,bytes32 nonce)");
     string public name;
     string public version;
     uint8 public constant decimals = 6;
@@ -49,6 +51,15 @@ contract TestToken {
         balanceOf[from] -= value;
         balanceOf[to] += value;
         emit Transfer(from, to, value);
+    }
+
+    function cancelAuthorization(address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s) external {
+        require(!authorizationState[authorizer][nonce], "used");
+        bytes32 terms = keccak256(abi.encode(CANCELLATION, authorizer, nonce));
+        address signer = ecrecover(keccak256(abi.encodePacked("\x19\x01", domain(), terms)), v, r, s);
+        require(signer != address(0) && signer == authorizer, "bad signature");
+        authorizationState[authorizer][nonce] = true;
+        emit AuthorizationCanceled(authorizer, nonce);
     }
 
     function domain() public view returns (bytes32) {

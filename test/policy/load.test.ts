@@ -156,12 +156,12 @@ const mistakes: [string, string, RegExp][] = [
   [
     'per payee with any payee',
     swap('per: agent', 'per: [agent, payee]'),
-    /entitlements\[0\]\.payees {2}cannot be any, because budget day counts per payee/,
+    /entitlements\[0\]\.payees {2}cannot be any, since budget day counts per payee/,
   ],
   [
     'per payee in a guardrail with any payee',
     `${swap('per: all', 'per: payee')}guardrails: { budgets: [org] }\n`,
-    /entitlements\[0\]\.payees {2}cannot be any, because budget org/,
+    /entitlements\[0\]\.payees {2}cannot be any, since budget org/,
   ],
   [
     'per team for an agent without team',

@@ -57,10 +57,10 @@ limits: { drain: 5s, drain: 6s }
 state: &s { <<: { __proto__: { polluted: true } }, dir: !!js/function "x" }
 `);
   const problems = await rejected(folder);
-  expect(problems).toMatch(/^config\.yaml:9:1 {2}__proto__ {2}`__proto__` cannot be a key$/m);
-  expect(problems).toMatch(/^config\.yaml:10:1 {2}constructor {2}`constructor` cannot be a key$/m);
+  expect(problems).toMatch(/^config\.yaml:9:1 {2}__proto__ {2}`__proto__` cannot be a key; choose another$/m);
+  expect(problems).toMatch(/^config\.yaml:10:1 {2}constructor {2}`constructor` cannot be a key; choose another$/m);
   expect(problems).toMatch(/^config\.yaml:11:22 {2}limits\.drain {2}stands twice, first on line 11; keep one$/m);
-  expect(problems).toMatch(/^config\.yaml:12:\d+ {2}state\.__proto__ {2}`__proto__` cannot be a key$/m);
+  expect(problems).toMatch(/^config\.yaml:12:\d+ {2}state\.__proto__ {2}`__proto__` cannot be a key; choose another$/m);
   expect(problems).toMatch(/^config\.yaml:12:\d+ {2}state\.dir {2}YAML tags \(.*js\/function\) are not allowed/m);
 });
 

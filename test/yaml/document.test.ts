@@ -43,7 +43,7 @@ test('a few aliases cannot stand for very much, nor for themselves', () => {
 
 test('what is no YAML 1.2 in UTF-8, or two documents, or too deep, says so', () => {
   expect(problemOf('a: [1,\nb: 2\n')).toContain('not valid YAML');
-  expect(problemOf('a: 1\n---\nb: 2\n')).toContain('not valid YAML');
+  expect(problemOf('a: 1\n---\nb: 2\n')).toContain('second document');
   expect(problemOf('%YAML 1.1\n---\na: yes\n')).toContain('1.2');
   expect(problemOf(`a: ${'['.repeat(100)}${']'.repeat(100)}\n`)).toContain('deep');
   expect(read('['.repeat(100_000)).problems.length).toBeGreaterThan(0);
