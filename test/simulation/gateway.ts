@@ -156,7 +156,9 @@ export class SimulatedGateway {
     };
     const shared = world.redis ? await this.#redisBudget(life, budgetOptions, state, ledger) : null;
     const budget = shared?.budget ?? embeddedBudget(state, budgetOptions);
-    const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null };
+    const status: Status = {
+      ...{ draining: false, recovered: false, witnessed: true, storeAnswers: true, storeClosed: null },
+    };
     const authority = agreement(budget, () => this.set());
     const watch: Parts['watch'] = {
       began: () => ({ trace: null, step: () => NO_STEP, ended: ({ outcome }) => world.covered(`request ${outcome}`) }),
@@ -225,17 +227,17 @@ export class SimulatedGateway {
 
   #look(life: Life, parts: Parts, exchange: Exchange, ready: () => boolean): void {
     const world = this.#world;
-    const { budget, ledger, clock } = parts;
+    const { budget, ledger, clock, timers } = parts;
     const sources = new Map(
       [...world.merchants].map(([id]) => [id, sandboxEvidence((path) => world.askPage(life, id, path), clock.now)]),
     );
     const looking = new Looking({
-      ...{ budget, ledger, clock, finisher: exchange.finisher, turns: new Turns() },
+      ...{ budget, ledger, clock, timers, finisher: exchange.finisher, turns: new Turns() },
       evidences: { of: (_network, service) => sources.get(service), rails: ['sandbox'], close: async () => {} },
       seen: (_hold, _rail, { verdict }) => world.covered(`evidence ${verdict}`),
       fault: () => world.covered('fault looking'),
     });
-    parts.timers.every(LOOK_TICK_MS, () => {
+    timers.every(LOOK_TICK_MS, () => {
       if (ready()) void looking.tick();
     });
   }
