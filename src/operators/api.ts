@@ -30,7 +30,7 @@ import {
 } from './views.ts';
 
 /** The most scopes of one budget that are shown. */
-const MOST_SCOPES = 1000;
+export const MOST_SCOPES = 1000;
 
 /** What the API reads; the gateway hands in its budget store, ledger and policy. */
 export interface ApiParts {
