@@ -154,7 +154,7 @@ test('while no witness answers nothing is bought; once one does, it goes on by i
 });
 
 test.each(['before the witness has it', 'when the witness has it'])(
-  'CRASH-14 killed while it publishes, %s: the next checkpoint follows the last that was cosigned',
+  'CRASH-14: killed while it publishes, %s: the next checkpoint follows the last that was cosigned',
   async (moment) => {
     const between = await switchable();
     const { folder, config, start } = await known();
