@@ -1,4 +1,4 @@
-// The commands that run or prepare a gateway: serve, demo, check, token.
+// The commands that run or prepare a gateway or a witness: serve, demo, check, witness, token.
 import { type Command, Option } from 'commander';
 import { asked, configured, type Done } from './flags.ts';
 import { gatewayUrl } from './gateway-url.ts';
@@ -31,6 +31,7 @@ export function addRunning(program: Command, io: Io, done: Done): void {
     .option('--gateway <url>', 'the operators’ port of a gateway, to compare with its budgets', gatewayUrl)
     .option('--token-file <path>', 'a file with an operator token for it; PURSER_OPERATOR_TOKEN unless told')
     .action(async (options: CheckFlags) => done(await (await import('./check.ts')).check(options, io)));
+  addWitness(program, io, done);
   asked(
     program.command('token').description('issue a token of the development issuer, check one, or make an operator’s'),
   )
@@ -41,6 +42,19 @@ export function addRunning(program: Command, io: Io, done: Done): void {
     .option('--check <file>', 'what this gateway makes of the token in a file and why; - is standard input')
     .action(async ({ config, ...options }: TokenFlags) =>
       done(await (await import('./token.ts')).token({ configPath: config, ...options }, io)),
+    );
+}
+
+function addWitness(program: Command, io: Io, done: Done): void {
+  program
+    .command('witness')
+    .description('cosign checkpoints of logs, only as they grow, until SIGTERM or SIGINT; run it where others decide')
+    .requiredOption('--name <name>', 'what it is called in cosignatures, such as witness.example/w1')
+    .requiredOption('--logs <file>', 'the keys of the logs it knows, one a line, as "purser keys list" prints them')
+    .option('--state <dir>', 'where its key and what it has cosigned lie', './witness')
+    .option('--listen <address>', 'host:port', '127.0.0.1:8405')
+    .action(async (options: { name: string; logs: string; state: string; listen: string }) =>
+      done(await (await import('./witness.ts')).witness(options, io)),
     );
 }
 

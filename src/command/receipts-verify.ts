@@ -9,7 +9,7 @@ import type { LedgerReader } from '../ledger/reader.ts';
 import { locateFault, type StreamVerdict, type VerifyOptions, verifyLogs } from '../ledger/verify.ts';
 import type { VerifiedLog } from '../ledger/verify-run.ts';
 import type { Io } from './io.ts';
-import { type LogOptions, reading, readJwks, readText, Usage, unreadable, withExit } from './on-log.ts';
+import { type LogOptions, openStream, reading, readJwks, readText, Usage, withExit } from './on-log.ts';
 import { visible } from './table.ts';
 
 export interface VerifyCommandOptions extends LogOptions {
@@ -62,16 +62,12 @@ function verifyLive(reader: LedgerReader, dir: string, against: VerifyOptions): 
 }
 
 async function verifyFile(path: string, against: VerifyOptions): Promise<StreamVerdict> {
-  const status = statSync(path, { throwIfNoEntry: false });
-  if (status?.isDirectory()) throw new Usage(`${path} is a folder; name an export`);
-  const stream = createReadStream(path);
-  await new Promise<void>((resolve, reject) => {
-    stream.once('ready', resolve);
-    stream.once('error', () => reject(new Usage(unreadable(path))));
-  });
+  const stream = await openStream(path);
   // What is no file, such as a pipe, can be read only once.
   const again = () => (stream.bytesRead === 0 ? stream : createReadStream(path));
-  return status?.isFile() ? locateFault(() => readLines(again()), against) : verifyLogs(readLines(stream), against);
+  return statSync(path).isFile()
+    ? locateFault(() => readLines(again()), against)
+    : verifyLogs(readLines(stream), against);
 }
 
 /** The keys in a file, one a line; empty lines and those that begin with # say nothing. */

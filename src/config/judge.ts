@@ -27,6 +27,7 @@ function judgeDuplicates(sections: Sections): void {
   const lists: [Path, string][] = [
     [['services'], 'id'],
     [['networks'], 'id'],
+    [['witnesses'], 'key'],
     [['assets'], 'id'],
     [['wallets'], 'id'],
     [['identity', 'issuers'], 'issuer'],

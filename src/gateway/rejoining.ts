@@ -3,7 +3,7 @@
 
 import { type Standing, StoreRefuses } from '../budget/rebuild.ts';
 import type { SharedBudget } from '../budget/redis-budget.ts';
-import type { Clock, Timer, Timers } from '../domain/clock.ts';
+import { type Clock, sleep, type Timer, type Timers } from '../domain/clock.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
 
 /** The loops that do it. */
@@ -32,8 +32,9 @@ export function keepJoined(
   },
 ): Rejoining {
   let closed: string | null = budget.generation() === null ? 'is being rebuilt' : null;
-  let timer: Timer | undefined;
   let told: Timer | undefined;
+  let settling = false;
+  let silent = false;
   let stopped = false;
 
   const say = (text: string | null, level: 'info' | 'warn' | 'error', message: string): void => {
@@ -42,36 +43,42 @@ export function keepJoined(
     tellClosed(text);
     log.event(level, message);
   };
-  const settle = async (): Promise<void> => {
+  const attempt = async (): Promise<void> => {
     try {
       const standing = await rebuild.settle();
-      if (standing.kind === 'open') return say(null, 'info', 'the budget store is in agreement with the receipts');
-      const text = waitingText(standing);
-      say(text, 'warn', `the budget store ${text}`);
+      if (standing.kind !== 'open') {
+        const text = waitingText(standing);
+        say(text, 'warn', `the budget store ${text}`);
+      } else if (budget.generation() !== null) {
+        say(null, 'info', 'the budget store is in agreement with the receipts');
+      }
     } catch (fault) {
       // A store that does not answer is told of by the heartbeat.
       if (fault instanceof StoreRefuses) say(fault.message, 'error', fault.message);
     }
-    again();
   };
-  const again = (): void => {
-    if (!stopped) timer = timers.after(SETTLE_MS, () => void settle());
+  const settle = async (): Promise<void> => {
+    if (settling) return;
+    settling = true;
+    for (await attempt(); budget.generation() === null && !stopped; await attempt()) await sleep(timers, SETTLE_MS);
+    settling = false;
   };
   const tell = async (): Promise<void> => {
     const began = clock.monotonic();
     try {
       await rebuild.tell(clock.now());
+      silent = false;
     } catch (fault) {
-      if (budget.generation() !== null)
-        log.event('warn', 'nothing was told to the other gateways', { error: errorFacts(fault) });
+      if (!silent) log.event('warn', 'nothing can be told to the other gateways', { error: errorFacts(fault) });
+      silent = true;
     }
     const took = clock.monotonic() - began;
     if (!stopped) told = timers.after(Math.max(TELL_MS, took / TELL_SHARE), () => void tell());
   };
 
   onAstray((why) => {
-    say(`is being rebuilt: ${why}`, 'error', `the budget store is being rebuilt from the receipts: ${why}`);
-    timer?.close();
+    // The reason can name a scope, and what is said to everybody must not.
+    say('is being rebuilt', 'error', `the budget store is being rebuilt from the receipts: ${why}`);
     void settle();
   });
   tellClosed(closed);
@@ -80,7 +87,6 @@ export function keepJoined(
   return {
     stop: () => {
       stopped = true;
-      timer?.close();
       told?.close();
     },
   };

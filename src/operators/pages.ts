@@ -10,6 +10,8 @@ export interface Readiness {
   readonly ledger: boolean;
   readonly policy: boolean;
   readonly store: boolean;
+  /** Why a store that several gateways share is closed to this one, for people; null while it is open. */
+  readonly storeClosed: string | null;
   readonly development: boolean;
 }
 
@@ -41,7 +43,7 @@ export const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
 ]);
 
 function sendReadiness(parts: PageParts, response: ServerResponse): void {
-  const { draining, ledger, policy, store, development } = parts.readiness();
+  const { draining, ledger, policy, store, storeClosed, development } = parts.readiness();
   const ready = !draining && ledger && policy;
   const word = (good: boolean): string => (good ? 'ok' : 'unavailable');
   sendJson(response, ready ? 200 : 503, {
@@ -49,7 +51,7 @@ function sendReadiness(parts: PageParts, response: ServerResponse): void {
     gateway: draining ? 'draining' : 'serving',
     ledger: word(ledger),
     policy: word(policy),
-    store: word(store),
+    store: storeClosed ?? word(store),
     ...(development ? { development } : {}),
   });
 }

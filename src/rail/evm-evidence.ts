@@ -32,8 +32,8 @@ export interface Redemption {
 
 // Hashes of the events `Transfer(address,address,uint256)` (ERC-20), `AuthorizationUsed(address,bytes32)` and
 // `AuthorizationCanceled(address,bytes32)` (EIP-3009).
-const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef';
-const USED = '0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5';
+export const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef';
+export const USED = '0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5';
 const CANCELLED = '0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81';
 
 /** The books of one chain. */
@@ -125,7 +125,8 @@ function redemption(log: ChainLog, all: readonly ChainLog[]): Redemption {
   return { log, transfers: transfers.map(readTransfer) };
 }
 
-function readTransfer({ topics, data }: ChainLog): Redemption['transfers'][number] {
+/** Whom a `Transfer` paid, and how much. */
+export function readTransfer({ topics, data }: ChainLog): Redemption['transfers'][number] {
   if (topics.length !== 3 || data.length !== 66) throw new NodeUnusable('gives a transfer that cannot be read');
   return { payee: `0x${topics[2]?.slice(26)}`, atoms: BigInt(data) };
 }

@@ -94,6 +94,17 @@ export async function expectRepeats(scene: Scene, told: Told, died: readonly Pur
   }
 }
 
+/** With the merchant's books open everything uncertain comes to its end by itself, and all sides are equal. */
+export async function expectResolved(scene: Scene): Promise<void> {
+  scene.till.tells = true;
+  const gateway = running(scene)[0];
+  await vi.waitFor(async () => {
+    expect(await gateway.api('holds')).toEqual({ holds: [] });
+  }, WAIT);
+  expect(await moneyOf(gateway)).toEqual({ settled: await scene.till.taken(), held: 0n });
+  for (const one of running(scene)) await expectVerified(one);
+}
+
 /** The gateways that run; at least one. */
 export function running({ gateways }: Scene): [GatewayProcess, ...GatewayProcess[]] {
   const [first, ...more] = gateways.filter((gateway) => gateway !== undefined);

@@ -50,7 +50,7 @@ export const POINTS: readonly FailPoint[] = [
   point('CRASH-08: outcome sealed', 'settled', 'yes'),
   point('CRASH-08: settle sent', 'settled', 'yes'),
   point('CRASH-09: settled', 'settled', 'yes'),
-  point('CRASH-09: applied before mark', 'settled', 'yes'),
+  point('CRASH-09: outcome before mark', 'settled', 'yes'),
   point('CRASH-09: delivered before seal', 'answered', 'yes'),
   point('CRASH-10: delivered torn', 'answered', 'yes', { moment: 'delivered durable', torn: true }),
   point('delivered sealed', 'answered', 'yes'),

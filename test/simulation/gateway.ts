@@ -5,8 +5,10 @@ import { Agent } from 'node:http';
 import type { Budget } from '../../src/budget/budget.ts';
 import { embeddedBudget } from '../../src/budget/embedded-budget.ts';
 import { embeddedOperations } from '../../src/budget/embedded-operations.ts';
-import { RedisStore } from '../../src/budget/redis-store.ts';
-import { StoreBudget } from '../../src/budget/store-budget.ts';
+import { notesIn, notesOperations } from '../../src/budget/notes.ts';
+import { openRedisBudget, type SharedBudget } from '../../src/budget/redis-budget.ts';
+import { IDENTITY_STAYS_MS, KEY_STAYS_MS } from '../../src/budget/store.ts';
+import type { BudgetOptions } from '../../src/budget/store-budget.ts';
 import { Turns } from '../../src/domain/turns.ts';
 import type { Parts, Service } from '../../src/exchange/parts.ts';
 import { Exchange } from '../../src/exchange.ts';
@@ -14,10 +16,12 @@ import { policyEntry } from '../../src/gateway/authority.ts';
 import { Looking } from '../../src/gateway/looking.ts';
 import { keepSettled, type Status } from '../../src/gateway/settling.ts';
 import { KeptAnswers } from '../../src/inbound/kept-answers.ts';
+import { accountIn, accountOperations } from '../../src/ledger/account-operations.ts';
+import { cutBack } from '../../src/ledger/cut-back.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { ledgerOperations } from '../../src/ledger/ledger-operations.ts';
 import { openLedger } from '../../src/ledger/sealed-ledger.ts';
-import { cutBack } from '../../src/ledger/tables.ts';
+
 import type { Log } from '../../src/observe/log.ts';
 import { openSandboxWallet } from '../../src/rail/sandbox.ts';
 import { sandboxEvidence } from '../../src/rail/sandbox-evidence.ts';
@@ -57,10 +61,10 @@ export class SimulatedGateway {
   #life: Life | null = null;
   #running: Running | null = null;
 
-  constructor(world: World, name: string) {
+  constructor(world: World, name: string, file = ':memory:') {
     this.#world = world;
     this.name = name;
-    this.disk = new Disk(name, world.keepsImages);
+    this.disk = new Disk(name, world.keepsImages, file);
   }
 
   /** Does it take requests? */
@@ -137,7 +141,9 @@ export class SimulatedGateway {
         cutBack,
         operations: (db) => ({
           ...ledgerOperations(db, { dir: town.keyFolder(), development: true }, clock.now),
-          ...(world.redis ? {} : embeddedOperations(db, { repeatWindowMs: town.REPEAT_WINDOW_MS, clock })),
+          ...(world.redis
+            ? { ...notesOperations(db), ...accountOperations(db, ACCOUNT_STANDS, clock.now) }
+            : embeddedOperations(db, { repeatWindowMs: town.REPEAT_WINDOW_MS, clock })),
         }),
       },
     });
@@ -148,8 +154,11 @@ export class SimulatedGateway {
       ...{ log: ledger.log, key: town.SHARED_KEY, clock, random, timers, timeZone: 'UTC' },
       repeatWindowMs: town.REPEAT_WINDOW_MS,
     };
-    const budget = world.redis ? await this.#redisBudget(life, budgetOptions) : embeddedBudget(state, budgetOptions);
-    const status: Status = { draining: false, recovered: false, storeAnswers: true };
+    const shared = world.redis ? await this.#redisBudget(life, budgetOptions, state, ledger) : null;
+    const budget = shared?.budget ?? embeddedBudget(state, budgetOptions);
+    const status: Status = {
+      ...{ draining: false, recovered: false, witnessed: true, storeAnswers: true, storeClosed: null },
+    };
     const authority = agreement(budget, () => this.set());
     const watch: Parts['watch'] = {
       began: () => ({ trace: null, step: () => NO_STEP, ended: ({ outcome }) => world.covered(`request ${outcome}`) }),
@@ -165,13 +174,13 @@ export class SimulatedGateway {
       policy: () => this.set(),
       ...{ assets: town.ASSETS, wallets: [openSandboxWallet(wallet)] },
       ...{ answers: new Set(['sandbox/charge']), acceptPayment: 'sandbox/charge', budget, ledger },
-      ready: () => status.recovered && authority.agreed(),
+      ready: () => status.recovered && authority.agreed() && budget.generation() !== null,
       ...{ kept: new KeptAnswers(1_000_000), limits: town.LIMITS, watch },
       upstreamKey: (...names) => createHmac('sha256', town.SHARED_KEY).update(JSON.stringify(names)).digest('hex'),
     };
     const exchange = new Exchange(parts);
     this.#look(life, parts, exchange, () => status.recovered);
-    await keepSettled(parts, authority, status, SILENT).first;
+    await keepSettled(parts, authority, shared, status, SILENT).first;
     await ledger.seal(policyEntry('applied', this.set().version));
     if (!life.alive) return;
     this.#running = { life, exchange, budget, ledger };
@@ -182,21 +191,20 @@ export class SimulatedGateway {
     return town.policySet(this.policy, this.#world.plan.times);
   }
 
-  /** As openRedisBudget does. */
-  async #redisBudget(life: Life, options: ConstructorParameters<typeof StoreBudget>[1]): Promise<Budget> {
+  #redisBudget(life: Life, options: BudgetOptions, state: SimulatedState, ledger: Ledger): Promise<SharedBudget> {
     const world = this.#world;
     const { redis } = world;
     if (!redis) throw new Error('there is no Redis');
-    const store = new RedisStore({ url: null, namespace: 'town', replicas: 0, ...options }, () => {
+    const shared = {
+      ...{ ...options, url: null, namespace: 'town', replicas: 0, missingAfterMs: town.MISSING_AFTER_MS },
+      ...{ account: accountIn(state, () => ledger.newest()), notes: notesIn(state) },
+    };
+    return openRedisBudget(shared, () => {
       const chance = world.chanceOf(`${life.name} redis`);
       return new WorldLink({
         ...{ timeline: world.timeline, life, gateway: this.name, world: redis, chance, told: world.covered },
       });
     });
-    const budget = new StoreBudget(store, options, () => store.disconnect());
-    await store.open();
-    await budget.heartbeat();
-    return budget;
   }
 
   #services(life: Life): Map<string, Service> {
@@ -219,22 +227,23 @@ export class SimulatedGateway {
 
   #look(life: Life, parts: Parts, exchange: Exchange, ready: () => boolean): void {
     const world = this.#world;
-    const { budget, ledger, clock } = parts;
+    const { budget, ledger, clock, timers } = parts;
     const sources = new Map(
       [...world.merchants].map(([id]) => [id, sandboxEvidence((path) => world.askPage(life, id, path), clock.now)]),
     );
     const looking = new Looking({
-      ...{ budget, ledger, clock, finisher: exchange.finisher, turns: new Turns() },
+      ...{ budget, ledger, clock, timers, finisher: exchange.finisher, turns: new Turns() },
       evidences: { of: (_network, service) => sources.get(service), rails: ['sandbox'], close: async () => {} },
       seen: (_hold, _rail, { verdict }) => world.covered(`evidence ${verdict}`),
       fault: () => world.covered('fault looking'),
     });
-    parts.timers.every(LOOK_TICK_MS, () => {
+    timers.every(LOOK_TICK_MS, () => {
       if (ready()) void looking.tick();
     });
   }
 }
 
+const ACCOUNT_STANDS = { afterEndMs: KEY_STAYS_MS, afterProofMs: IDENTITY_STAYS_MS };
 const NO_STEP = { context: null, end() {} };
 
 /** As gateway/authority.ts compares the set with the store's record. */

@@ -70,6 +70,8 @@ export class Merchant {
   down = false;
   /** Everything is fair: the end of a run. */
   honest = false;
+  /** How often it does anything but sell fairly and serve. */
+  oddness = 1;
   readonly #now: () => number;
   readonly #seed: (name: string) => Chance;
   readonly #asked = new Map<string, Asked>();
@@ -101,8 +103,12 @@ export class Merchant {
     return payment === undefined ? this.#demand(arrived, chance) : this.#treat(payment, arrived, chance);
   }
 
+  #fair(chance: Chance): boolean {
+    return this.honest || (this.oddness < 1 && !chance.happens(this.oddness));
+  }
+
   #demand(arrived: Arrived, chance: Chance): Answered {
-    const demand = this.honest ? 'fair' : chance.weighted<Demand>(DEMANDS);
+    const demand = this.#fair(chance) ? 'fair' : chance.weighted<Demand>(DEMANDS);
     this.#told(`demand ${demand}`, null);
     if (demand === 'free') return served('for nothing', chance.between(1, 30));
     if (demand === 'broken') return { ...served('broken', 5), status: 503 };
@@ -110,7 +116,7 @@ export class Merchant {
     if (demand === 'same' && latest && latest.expiresAt > this.#now() + 2_000) return demanded([latest.header], 5);
     const headers =
       demand === 'twoOffers' ? [this.#ask('fair', chance), this.#ask('fair', chance)] : [this.#ask(demand, chance)];
-    const answer = demanded(headers, demand === 'slow' ? chance.between(500, 4_000) : chance.between(1, 40));
+    const answer = demanded(headers, demand === 'slow' ? chance.between(500, 7_500) : chance.between(1, 40));
     return arrived.method === 'HEAD' ? { ...answer, body: '' } : answer;
   }
 
@@ -133,7 +139,7 @@ export class Merchant {
   }
 
   #treat(payment: string, arrived: Arrived, chance: Chance): Answered {
-    const treatment = this.honest ? 'takeAndServe' : chance.weighted<Treatment>(TREATMENTS);
+    const treatment = this.#fair(chance) ? 'takeAndServe' : chance.weighted<Treatment>(TREATMENTS);
     if (treatment.startsWith('take')) {
       const taken = this.#take(payment, arrived);
       if (typeof taken === 'string') {

@@ -17,14 +17,16 @@ export const REPEAT_WINDOW_MS = 600_000;
 export const PROOF_LIFETIME_MS = 45_000;
 export const UPSTREAM_HEADERS_MS = 8_000;
 export const PAYMENT_SETTLE_MS = 10_000;
+/** How long a rebuild waits for a gateway that does not come. */
+export const MISSING_AFTER_MS = 20_000;
 export const SHARED_KEY = Buffer.alloc(32, 7);
 
 export const LIMITS: ExchangeLimits = {
   replayBodyBytes: 2_000,
   challengeBytes: 65_536,
-  holdLeaseMs: 4_000,
+  holdLeaseMs: 1_200,
   refusals: { count: 200, periodMs: 60_000 },
-  unsettled: 4,
+  unsettled: 2,
 };
 
 export const SERVICES = ['weather', 'writer', 'maps'] as const;

@@ -44,7 +44,7 @@ const rows = ({ books }: Merchant): Row[] =>
     at: new Date(at).toISOString(),
   }));
 
-test('LOG-16: a payment that the rail lacks and one that it has beyond the log are both told, each by its name', async () => {
+test('LOG-16: a payment that the rail lacks, and one that it has beyond the log, are told by their names', async () => {
   const merchant = await shop();
   const buyer = await gateway({ upstream: merchant.url });
   await buy(buyer, 5);

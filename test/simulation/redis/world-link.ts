@@ -79,6 +79,11 @@ export class WorldLink implements RedisLink {
     return this.#guarded(() => send(this.#commands));
   }
 
+  async dropKeys(_pattern: string, drop: (key: string) => boolean): Promise<void> {
+    const found = [...this.#world.model.data.keys()].filter(drop);
+    if (found.length > 0) await this.#guarded(() => this.#step(() => this.#world.model.command(['DEL', ...found])));
+  }
+
   #unreachable(): boolean {
     return this.#world.down || this.#world.cutOff.has(this.#gateway);
   }
