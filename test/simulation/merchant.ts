@@ -126,7 +126,7 @@ export class Merchant {
     const currency = demand === 'foreignAsset' ? 'eur' : demand === 'points' ? 'pts' : 'usd';
     const atoms = demand === 'zero' ? 0n : BigInt(demand === 'dear' ? 900 : chance.between(1, 18));
     const life =
-      demand === 'brief' ? chance.between(900, 2_500) : demand === 'expired' ? -5_000 : chance.between(8_000, 90_000);
+      demand === 'brief' ? chance.between(900, 2_500) : demand === 'expired' ? -5_000 : chance.between(8_000, 40_000);
     const expiresAt = this.#now() + life;
     const text = { amount: String(atoms), currency, recipient: demand === 'foreignPayee' ? 'stranger' : this.payee };
     const request = Buffer.from(JSON.stringify(text)).toString('base64url');

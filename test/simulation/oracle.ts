@@ -262,7 +262,7 @@ export class Oracle {
     const held = new Map<string, bigint>();
     for (const hold of holds.values()) {
       this.#judgeHold(hold, stops);
-      if (!this.#holds.has(hold.id) && this.#holds.size > 0) this.#judgeUnsettled(hold);
+      if (hold.state === 'held' && !this.#holds.has(hold.id)) this.#judgeUnsettled(hold);
       if (hold.state !== 'held' && hold.state !== 'exposed') continue;
       for (const place of hold.places) held.set(place, (held.get(place) ?? 0n) + hold.micros);
     }
@@ -283,10 +283,11 @@ export class Oracle {
     if (before?.state === hold.state) return;
     this.#world.covered(`hold ${before?.state ?? 'none'} to ${hold.state}`);
     this.#world.story('store', `hold ${hold.id} ${before ? `${before.state} → ` : ''}${hold.state} (${hold.micros})`);
-    if (!before && this.#holds.size > 0 && hold.heldAt < this.#newest) {
+    // What was never seen as held was brought to a rebuilt store, with the times of its life.
+    if (!before && hold.state === 'held' && this.#holds.size > 0 && hold.heldAt < this.#newest) {
       throw new Violation('13', `the store's time went back by ${this.#newest - hold.heldAt} ms`);
     }
-    this.#newest = Math.max(this.#newest, hold.heldAt);
+    if (hold.state === 'held') this.#newest = Math.max(this.#newest, hold.heldAt);
     const allowed = before ? MOVES[before.state]?.includes(hold.state) : true;
     if (!allowed) throw new Violation('6', `hold ${hold.id} went from ${before?.state} to ${hold.state}`);
     if (hold.state === 'voided' && this.#takenByHold.has(hold.id)) {

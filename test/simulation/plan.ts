@@ -64,7 +64,7 @@ export interface Plan {
 const NOT_YET: ReadonlySet<Fault['kind']> = new Set<Fault['kind']>([]);
 
 const MIDNIGHT = Date.UTC(2027, 2, 14);
-const DURATION_MS = 40_000;
+const DURATION_MS = 25_000;
 
 /** Draws the plan of a seed; half of the seeds have the embedded store and one gateway, the others Redis and up to four. */
 export function planOf(seed: number): Plan {
@@ -80,7 +80,7 @@ export function planOf(seed: number): Plan {
     ...{ seed, store, gateways, startMs, times: 1n, storm: chance.pick([0, 0.1, 0.4]) },
     purchases: [...purchases, ...twins(chance, purchases)],
     faults: faults.filter(({ kind }) => !NOT_YET.has(kind)),
-    mendsMs: DURATION_MS + 12_000,
+    mendsMs: DURATION_MS + 8_000,
   };
 }
 

@@ -24,14 +24,23 @@ const ROOT = new URL('../../', import.meta.url);
 const SCRIPTS = new URL('src/budget/redis-scripts.ts', ROOT).href;
 const READS = `readFileSync(new URL(\`./\${file}.lua\`, import.meta.url), 'utf8')`;
 
+/** Throws unless each piece is where it is to be replaced, once. */
+export function fits({ changes }: Planted): void {
+  for (const { file, find } of changes) {
+    const text = readFileSync(new URL(file, ROOT), 'utf8');
+    if (text.split(find).length !== 2) throw new Error(`${file} has not exactly once: ${find}`);
+  }
+}
+
 /** From now on the changes are loaded instead of what stands on the disk. Throws when one of them fits nothing. */
-export function plant({ changes }: Planted): void {
+export function plant(planted: Planted): void {
+  fits(planted);
+  const { changes } = planted;
   const sources = new Map<string, Change[]>();
   const steps = new Map<string, string>();
   for (const change of changes) {
     const url = new URL(change.file, ROOT);
     const text = readFileSync(url, 'utf8');
-    if (text.split(change.find).length !== 2) throw new Error(`${change.file} has not exactly once: ${change.find}`);
     if (change.file.endsWith('.lua')) {
       const name = change.file.replace(/^.*\/(.*)\.lua$/, '$1');
       steps.set(

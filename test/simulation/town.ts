@@ -14,7 +14,7 @@ import type { PolicySet } from '../../src/policy/set.ts';
 export const ISSUER = 'https://idp.test';
 export const CURRENCY = 'USD';
 export const REPEAT_WINDOW_MS = 600_000;
-export const PROOF_LIFETIME_MS = 45_000;
+export const PROOF_LIFETIME_MS = 20_000;
 export const UPSTREAM_HEADERS_MS = 8_000;
 export const PAYMENT_SETTLE_MS = 10_000;
 /** How long a rebuild waits for a gateway that does not come. */
