@@ -85,6 +85,9 @@ export interface Budget {
   /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's. */
   openHolds(log?: string): Promise<OpenHold[]>;
 
+  /** Which of these holds the store knows as voided; nothing of them can be paid any more. */
+  voided(holds: readonly string[]): Promise<string[]>;
+
   /** Orders of operators; `at` is set by the store. Starting what is not stopped answers false. */
   stop(stop: Omit<Stop, 'at'>): Promise<void>;
   start(kind: Stop['kind'], id: string): Promise<boolean>;

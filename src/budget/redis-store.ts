@@ -163,6 +163,16 @@ export class RedisStore implements Store {
     return holds;
   }
 
+  async voided({ holds }: { holds: readonly string[] }): Promise<string[]> {
+    const at = this.#now();
+    const found: string[] = [];
+    for (let first = 0; first < holds.length; first += PAGE) {
+      const page = await this.#read(at, SCRIPTS.voided, [], holds.slice(first, first + PAGE));
+      found.push(...answers.readTexts(page));
+    }
+    return found;
+  }
+
   async stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {
     await this.#control(SCRIPTS.stop, [this.#keys.stops], [`${kind}:${id}`, JSON.stringify({ because, by })]);
   }

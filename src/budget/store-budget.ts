@@ -179,6 +179,10 @@ export class StoreBudget implements Budget {
     return this.#asked('untouched', this.#store.openHolds({ log: log ?? null }));
   }
 
+  async voided(holds: readonly string[]): Promise<string[]> {
+    return holds.length === 0 ? [] : this.#asked('untouched', this.#store.voided({ holds }));
+  }
+
   stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {
     return this.#asked('untouched', this.#store.stop({ kind, id, because, by }));
   }

@@ -12,7 +12,7 @@ import type { Book } from '../audit/transfer.ts';
 import type { Config } from '../config/config.ts';
 import { asOperator, type OrderOptions } from './as-operator.ts';
 import { type Chains, readChains } from './audit-chain.ts';
-import { type AuditAnswer, printAudit } from './audit-output.ts';
+import { type AuditAnswer, agree, printAudit } from './audit-output.ts';
 import { readStore, type StoreRead } from './audit-store.ts';
 import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
@@ -56,6 +56,9 @@ export async function audit(options: AuditOptions, io: Io, now = Date.now): Prom
     if (options.keys && !options.from) {
       throw new Usage('--keys belongs to exports: name them with --from, or leave out --keys');
     }
+    if (options.withoutBudgets && !options.books && !options.chain) {
+      throw new Usage('there is nothing to compare with: name --books or --chain, or leave out --without-budgets');
+    }
     const place = placeOf(options, io);
     if (!place) return 1;
     const days = new AccountingDays(place.timeZone);
@@ -66,7 +69,7 @@ export async function audit(options: AuditOptions, io: Io, now = Date.now): Prom
     if (store === undefined) return 1;
     const answer = await compare({ options, place, period, books, store, now });
     printAudit({ ...answer, period, timeZone: days.zone }, options, io);
-    return answer.differences.length > 0 ? 1 : 0;
+    return agree(answer) ? 0 : 1;
   } catch (error) {
     const lines = (error instanceof Error ? error.message : 'failed').split('\n');
     io.err(`purser audit: ${lines.map(visible).join('\n')}\n`);

@@ -1,7 +1,7 @@
 // Finishes what a process that ended left open, from what is durable: before this gateway takes any work. It makes no
 // proof and sends nothing.
-import type { OpenHold } from '../domain/hold.ts';
 import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
+import type { RefusalCode } from '../domain/refusal.ts';
 import type { Parts } from './parts.ts';
 import { isUncertainCode, type UncertainCode } from './uncertain.ts';
 
@@ -18,13 +18,28 @@ export interface Recovered {
 /** Recovers this gateway's own purchases; throws when store or log do not answer, and can then be run again. */
 export async function recover(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>): Promise<Recovered> {
   const { intents, outcomes } = await parts.ledger.unfinished();
-  for (const outcome of outcomes) {
-    await applyOutcome(parts, outcome.receipt);
-    await parts.ledger.applied(outcome.receipt.seq);
-  }
-  for (const intent of intents) await sealUncertain(parts, intent);
+  await together(outcomes, async ({ receipt }) => {
+    await applyOutcome(parts, receipt);
+    await parts.ledger.applied(receipt.seq);
+  });
+  const voided = new Set(await parts.budget.voided(intents.map(({ receipt }) => receipt.hold?.id ?? '')));
+  const unsent = intents.filter(({ receipt }) => voided.has(receipt.hold?.id ?? ''));
+  const open = intents.filter((intent) => !unsent.includes(intent));
+  await together(unsent, (intent) => sealUnsent(parts, intent));
+  await together(open, (intent) => sealUncertain(parts, intent));
   const released = await releaseOrphans(parts);
-  return { outcomes: outcomes.length, uncertain: intents.length, released };
+  return { outcomes: outcomes.length, uncertain: open.length, released: released + unsent.length };
+}
+
+/** So many at once: their seals share syncs, and their steps share round trips. */
+const TOGETHER = 256;
+
+async function together<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+  const iterator = all.values();
+  const lane = async () => {
+    for (const one of iterator) await work(one);
+  };
+  await Promise.all(Array.from({ length: Math.min(TOGETHER, all.length) }, lane));
 }
 
 /** Applies a sealed outcome to the store again; idempotent by hold id. */
@@ -54,7 +69,7 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>, 
   const { receipt } = intent;
   const hold = receipt.hold?.id;
   if (hold === undefined) return;
-  const sealed = await parts.ledger.seal(uncertainEntry(receipt));
+  const sealed = await parts.ledger.seal(againAs(receipt, 'uncertain', 'payment_uncertain'));
   await parts.budget.close(
     hold,
     { code: 'payment_uncertain', upstreamStatus: null, receipt: sealed.receipt.id },
@@ -63,25 +78,27 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>, 
   await parts.ledger.applied(sealed.receipt.seq);
 }
 
-function uncertainEntry(receipt: Receipt): ReceiptEntry {
+/**
+ * An intent that became durable although its seal was answered with a failure: its hold was then released, and a hold
+ * is released only where no proof will be made.
+ */
+async function sealUnsent(parts: Pick<Parts, 'budget' | 'ledger'>, { receipt }: Sealed): Promise<void> {
+  const entry = againAs(receipt, 'voided', 'ledger_unavailable');
+  const sealed = await parts.ledger.seal(entry);
+  await parts.ledger.applied(sealed.receipt.seq);
+}
+
+function againAs(receipt: Receipt, kind: 'uncertain' | 'voided', code: RefusalCode): ReceiptEntry {
   const { v: _v, log: _log, seq: _seq, prev: _prev, at: _at, id: _id, development: _development, ...entry } = receipt;
-  const decision = entry.decision === undefined ? {} : { decision: { ...entry.decision, code: 'payment_uncertain' } };
-  return { ...entry, ...decision, kind: 'uncertain' };
+  const decision = entry.decision === undefined ? {} : { decision: { ...entry.decision, code } };
+  return { ...entry, ...decision, kind };
 }
 
 /** Our own holds for which no intent was sealed: no proof can exist. */
 async function releaseOrphans(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<number> {
   const open = await parts.budget.openHolds(parts.ledger.log);
-  let released = 0;
-  for (const hold of open) {
-    if (await hasIntent(parts, hold)) continue;
-    await parts.budget.release(hold.id);
-    released += 1;
-  }
-  return released;
-}
-
-async function hasIntent(parts: Pick<Parts, 'ledger'>, hold: OpenHold): Promise<boolean> {
-  const sealed = await parts.ledger.ofExchange(hold.exchange);
-  return sealed.some(({ receipt }) => receipt.kind === 'intended' && receipt.hold?.id === hold.id);
+  const intended = new Set(await parts.ledger.intended(open));
+  const orphans = open.filter(({ id }) => !intended.has(id));
+  await together(orphans, ({ id }) => parts.budget.release(id));
+  return orphans.length;
 }

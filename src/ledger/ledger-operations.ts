@@ -69,6 +69,7 @@ export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now
     'ledger.find': { durable: false, run: (id) => find(db, seqOfId(log, String(id))) },
     'ledger.list': { durable: false, run: (filter) => list(db, filter as ReceiptFilter) },
     'ledger.exchange': { durable: false, run: (exchange) => ofExchange(db, String(exchange)) },
+    'ledger.intended': { durable: false, run: (holds) => intended(db, holds as readonly Named[]) },
     'ledger.unfinished': { durable: false, run: () => unfinished(db) },
     'ledger.rotate': { durable: true, run: (rotation) => rotate(db, keys, seal, rotation as Rotation) },
     // What was committed before it, also by a process that is gone, is on the disk once this is answered.
@@ -179,6 +180,18 @@ function list(db: DatabaseSync, filter: ReceiptFilter): Sealed[] {
 
 function ofExchange(db: DatabaseSync, exchange: string): Sealed[] {
   return Array.from(selectReceipts(db, { exchange, ascending: true }), sealedOf);
+}
+
+/** A hold by its name and its exchange's. */
+interface Named {
+  readonly id: string;
+  readonly exchange: string;
+}
+
+function intended(db: DatabaseSync, holds: readonly Named[]): string[] {
+  const ids = (exchange: string): (string | undefined)[] =>
+    ofExchange(db, exchange).flatMap(({ receipt }) => (receipt.kind === 'intended' ? [receipt.hold?.id] : []));
+  return holds.filter(({ id, exchange }) => ids(exchange).includes(id)).map(({ id }) => id);
 }
 
 function unfinished(db: DatabaseSync): Unfinished {

@@ -24,6 +24,8 @@ export interface Ledger {
   ofExchange(exchange: string): Promise<Sealed[]>;
   /** Receipts that match, newest first unless `ascending`; at most `limit` (100 unless told, 1,000 at most). */
   list(filter: ReceiptFilter): Promise<Sealed[]>;
+  /** Which of these holds an `intended` receipt names. */
+  intended(holds: readonly { readonly id: string; readonly exchange: string }[]): Promise<string[]>;
   /** What recovery has to finish, oldest first. */
   unfinished(): Promise<Unfinished>;
   /** The budget store has taken the outcome with this sequence number: it need not be applied again. */

@@ -21,6 +21,9 @@ export async function openLedger(state: StateAccess, sealed: (receipt: Receipt) 
 
 type Made = StoredCheckpoint | 'growing' | null;
 
+/** Holds looked up by one call; seals wait meanwhile. */
+const INTENDED_PAGE = 500;
+
 class SealedLedger implements Ledger {
   readonly log: string;
   readonly #state: StateAccess;
@@ -62,6 +65,15 @@ class SealedLedger implements Ledger {
 
   list(filter: ReceiptFilter): Promise<Sealed[]> {
     return ask(this.#state, 'ledger.list', filter, 'untouched');
+  }
+
+  async intended(holds: readonly { readonly id: string; readonly exchange: string }[]): Promise<string[]> {
+    const found: string[] = [];
+    for (let first = 0; first < holds.length; first += INTENDED_PAGE) {
+      const page = holds.slice(first, first + INTENDED_PAGE).map(({ id, exchange }) => ({ id, exchange }));
+      found.push(...(await ask<string[]>(this.#state, 'ledger.intended', page, 'untouched')));
+    }
+    return found;
   }
 
   unfinished(): Promise<Unfinished> {

@@ -94,17 +94,20 @@ async function readFacts(node: EvmNode, proof: Authorisation, signal: AbortSigna
   const spent = await node.isSpent(token, payer, nonce, final, signal);
   if (!spent) return { final, spent, used: [], cancelled: [] };
   const topics = [[USED, CANCELLED], topicOf(payer), nonce];
-  const logs = await node.logsSince({ address: token, topics }, proof.heldAt - CLOCK_SKEW_MS, final, signal);
+  const sinceMs = proof.heldAt - CLOCK_SKEW_MS;
   const used: Redemption[] = [];
-  for (const log of logs) {
+  const cancelled: ChainLog[] = [];
+  for (const log of await node.logsSince({ address: token, topics }, sinceMs, final, signal)) {
     const own = log.address === token && log.topics[1] === topicOf(payer) && log.topics[2] === nonce;
     if (!own) throw new NodeContradicts('gives an event that nobody asked for');
-    if ((await node.blockAt(log.block, signal)).hash !== log.blockHash) {
-      throw new NodeContradicts(`gives an event of another block ${log.block}`);
-    }
+    const { hash, timeMs } = await node.blockAt(log.block, signal);
+    if (hash !== log.blockHash) throw new NodeContradicts(`gives an event of another block ${log.block}`);
+    // A service chooses what the nonce is made of: an event of before this proof is that of another payment.
+    if (timeMs < sinceMs) continue;
     if (log.topics[0] === USED) used.push(redemption(log, await node.logsOf(log.transaction, signal)));
+    else cancelled.push(log);
   }
-  return { final, spent, used, cancelled: logs.filter(({ topics: [event] }) => event === CANCELLED) };
+  return { final, spent, used, cancelled };
 }
 
 /**

@@ -4,6 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { Budget } from '../../src/budget/budget.ts';
+import type { SharedBudget } from '../../src/budget/redis-budget.ts';
 import type { Service } from '../../src/exchange/parts.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Wallet } from '../../src/rail/rail.ts';
@@ -54,9 +55,11 @@ export const embeddedBudget =
 
 /** Around `openRedisBudget`. */
 export const openRedisBudget =
-  (real: (...given: unknown[]) => Promise<Budget>) =>
-  async (...given: unknown[]): Promise<Budget> =>
-    budgetOf(await real(...given));
+  (real: (...given: unknown[]) => Promise<SharedBudget>) =>
+  async (...given: unknown[]): Promise<SharedBudget> => {
+    const shared = await real(...given);
+    return { ...shared, budget: budgetOf(shared.budget) };
+  };
 
 /** Around `openLedger`. */
 export const openLedger =

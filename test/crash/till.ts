@@ -62,4 +62,4 @@ export async function sandboxTill(): Promise<Till> {
 }
 
 /** `0.10 USD` for five. */
-const limitFor = (room: number): string => `${(Number(PRICE) * room) / 1_000_000} USD`;
+const limitFor = (room: number): string => `${((Number(PRICE) * room) / 1_000_000).toFixed(2)} USD`;

@@ -102,7 +102,7 @@ const LOSSES: { name: string; gateways: number; lose: (redis: Losing) => Promise
 
 describe.runIf(redisAvailable)('a Redis that is', () => {
   for (const { name, gateways, lose } of LOSSES) {
-    test(`${name}, under ${gateways} gateways: brought back from the receipts, spent to the cent and not more`, async () => {
+    test(`${name}, under ${gateways} gateways: brought back, spent to the cent and not more`, async () => {
       const redis = await Losing.start();
       const fleet = await Fleet.start(gateways, fleetSetup(shop, redis.server.url));
       closing.push(() => fleet.close());

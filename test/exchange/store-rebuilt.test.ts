@@ -150,7 +150,7 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
     await vi.waitFor(async () => expect(await moneyOf(gateway)).toEqual({ settled: 2n * PRICE, held: 0n }), WAIT);
   });
 
-  test('a gateway that does not come is named and waited for, then counted as it last spoke; back again, exactly', async () => {
+  test('a gateway that does not come is named, waited for, counted as it last spoke; back again, exactly', async () => {
     const [one, two] = [setup(', missingAfter: 3s'), setup(', missingAfter: 3s')];
     const [first, second] = [await start(one), await startGateway(two)];
     for (let n = 0; n < 3; n += 1) expect((await buy(second)).status).toBe(200);

@@ -1,5 +1,5 @@
-// Several gateways on one Redis under load, and what becomes of their money: judged by the shop's books, the budgets and
-// every gateway's receipts.
+// Several gateways on one Redis under load, and what becomes of their money: judged by the shop's books, the budgets
+// and every gateway's receipts.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, vi } from 'vitest';
 import type { PaidShop } from '../fakes/paid-shop.ts';

@@ -65,7 +65,8 @@ export async function openTown(urls: Readonly<Record<string, string>>): Promise<
     places,
     redis: await serve(),
     startRedis: async () => {
-      town.redis = await serve();
+      // On a busy machine it may need longer to read its data than it is given.
+      town.redis = await serve().catch(serve).catch(serve);
     },
     keepUp: (afterMs) => {
       after = afterMs;

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCheckpoint, readKey, readSignature, signedBy } from '../../src/domain/note.ts';
-import type { StoredCheckpoint } from '../../src/ledger/checkpoints.ts';
 import { grow, logVkey, openLog, requestFor, spawnWitness, type WitnessProcess, witnessFolder } from './support.ts';
 
 const folder = witnessFolder();
@@ -120,35 +119,4 @@ test('what is no request is 400, 404, 405 or 413, and changes nothing', async ()
   expect((await fetch(`${witness.url}/`)).status).toBe(404);
   expect((await fetch(`${witness.url}/${'0'.repeat(64)}/checkpoint`)).status).toBe(404);
   expect((await witness.add(good)).status).toBe(200);
-});
-
-test('LOG-12 of checkpoints sent at once only growth is cosigned, also across a kill of the witness', async () => {
-  const log = openLog();
-  const own = witnessFolder([logVkey(log)]);
-  const checkpoints: StoredCheckpoint[] = Array.from({ length: 12 }, (_, n) => grow(log, 1 + n * 7));
-  let process = await spawnWitness(own);
-  const port = Number(new URL(process.url).port);
-  const cosigned: number[] = [];
-  let known = 0;
-  for (let turn = 0; turn < 5; turn++) {
-    const asked = checkpoints.filter(({ size }) => size > known).slice(0, 3);
-    const answers = asked.map((checkpoint) =>
-      process.add(requestFor(log, checkpoint, known)).then(
-        ({ status }) => (status === 200 ? checkpoint.size : 0),
-        () => 0,
-      ),
-    );
-    if (turn % 2 === 1) await process.end('SIGKILL');
-    const got = (await Promise.all(answers)).filter((size) => size > 0);
-    // One old size is one step: of those that are sent from it, one at most is cosigned.
-    expect(got.length).toBeLessThanOrEqual(1);
-    cosigned.push(...got);
-    if (turn % 2 === 1) process = await spawnWitness(own, port);
-    const told = await process.add(requestFor(log, checkpoints.at(-1) ?? { size: 0, note: '' }, 0));
-    known = told.status === 409 ? Number(told.body) : known;
-    expect(known).toBeGreaterThanOrEqual(cosigned.at(-1) ?? 0);
-  }
-  expect(cosigned).toEqual([...cosigned].sort((a, b) => a - b));
-  expect(cosigned.length).toBeGreaterThanOrEqual(3);
-  await process.end();
 });

@@ -8,11 +8,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCheckpoint } from '../../src/domain/note.ts';
+import type { StoredCheckpoint } from '../../src/ledger/checkpoints.ts';
 import { hostileMerchant } from '../fakes/hostile-merchant.ts';
 import { openLog, purchase } from '../ledger/log.ts';
 import { type GatewayProcess, spawnGateway } from '../support/gateway.ts';
-import { command, purser } from '../threats/observables.ts';
-import { logVkey, spawnWitness, type WitnessProcess, witnessFolder } from './support.ts';
+import { grow, logVkey, requestFor, spawnWitness, type WitnessProcess, witnessFolder } from '../witness/support.ts';
+import { command, purser } from './observables.ts';
 
 const own = witnessFolder();
 let witness: WitnessProcess;
@@ -85,7 +86,7 @@ test('what is sealed is cosigned, and verify says who has seen how much of it', 
   await gateway.close();
 });
 
-test('LOG-05 an older copy of the state does not start, says why and what to do, and pays nothing', async () => {
+test('LOG-05: an older copy of the state does not start, says why and what to do, and pays nothing', async () => {
   const { folder, config, start } = await known();
   const gateway = await start();
   expect(await buy(gateway)).toBe(200);
@@ -104,7 +105,7 @@ test('LOG-05 an older copy of the state does not start, says why and what to do,
   expect(shop.books.taken).toHaveLength(taken);
 });
 
-test('LOG-07 history rewritten with the log’s own key: no start, and verify fails by the witness', async () => {
+test('LOG-07: history rewritten with the log’s own key: no start, and verify fails by the witness', async () => {
   const { folder, config, start } = await known();
   const gateway = await start();
   expect(await buy(gateway)).toBe(200);
@@ -154,7 +155,7 @@ test('while no witness answers nothing is bought; once one does, it goes on by i
 });
 
 test.each(['before the witness has it', 'when the witness has it'])(
-  'CRASH-14 killed while it publishes, %s: the next checkpoint follows the last that was cosigned',
+  'CRASH-14: killed while it publishes, %s: the next checkpoint follows the last that was cosigned',
   async (moment) => {
     const between = await switchable();
     const { folder, config, start } = await known();
@@ -229,4 +230,35 @@ test('a key that was rotated goes on being witnessed once the witness is given t
   });
   expect((await command(['receipts', 'verify', '--witness', witnessKeys(), ...config])).code).toBe(0);
   await gateway.close();
+});
+
+test('LOG-12: of checkpoints sent at once only growth is cosigned, also across a kill of the witness', async () => {
+  const log = openLog();
+  const folder = witnessFolder([logVkey(log)]);
+  const checkpoints: StoredCheckpoint[] = Array.from({ length: 12 }, (_, n) => grow(log, 1 + n * 7));
+  let running = await spawnWitness(folder);
+  const port = Number(new URL(running.url).port);
+  const cosigned: number[] = [];
+  let known = 0;
+  for (let turn = 0; turn < 5; turn++) {
+    const asked = checkpoints.filter(({ size }) => size > known).slice(0, 3);
+    const answers = asked.map((checkpoint) =>
+      running.add(requestFor(log, checkpoint, known)).then(
+        ({ status }) => (status === 200 ? checkpoint.size : 0),
+        () => 0,
+      ),
+    );
+    if (turn % 2 === 1) await running.end('SIGKILL');
+    const got = (await Promise.all(answers)).filter((size) => size > 0);
+    // One old size is one step: of those that are sent from it, one at most is cosigned.
+    expect(got.length).toBeLessThanOrEqual(1);
+    cosigned.push(...got);
+    if (turn % 2 === 1) running = await spawnWitness(folder, port);
+    const told = await running.add(requestFor(log, checkpoints.at(-1) ?? { size: 0, note: '' }, 0));
+    known = told.status === 409 ? Number(told.body) : known;
+    expect(known).toBeGreaterThanOrEqual(cosigned.at(-1) ?? 0);
+  }
+  expect(cosigned).toEqual([...cosigned].sort((a, b) => a - b));
+  expect(cosigned.length).toBeGreaterThanOrEqual(3);
+  await running.end();
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { readCheckpoint } from '../../src/domain/note.ts';
 import { freshDir, openLog, purchase, type TestLog } from '../ledger/log.ts';
-import { command } from '../threats/observables.ts';
+import { command } from './observables.ts';
 
 let folder: string;
 const at = (name: string) => join(folder, name);
@@ -29,7 +29,7 @@ function logOf(name: string, count: number, stepMs = 1_000): { log: TestLog; con
   return { log, config, keys: write(`${name}-keys.json`, JSON.stringify(log.jwks())) };
 }
 
-test('LOG-13 a proof of one receipt is checked with the public key alone, in at most 63 hashes', async () => {
+test('LOG-13: a proof of one receipt is checked with the public key alone, in at most 63 hashes', async () => {
   const { log, config, keys } = logOf('one', 300);
   for (const seq of [1, 2, 150, 297, 298]) {
     const id = `${log.reader.log}.${seq}`;
@@ -47,7 +47,7 @@ test('LOG-13 a proof of one receipt is checked with the public key alone, in at 
   }
 });
 
-test('LOG-13 a proof in which anything was changed proves nothing', async () => {
+test('LOG-13: a proof in which anything was changed proves nothing', async () => {
   const { log, config, keys } = logOf('one', 40);
   const { out } = await command(['receipts', 'prove', `${log.reader.log}.7`, ...config]);
   const good = JSON.parse(out);
