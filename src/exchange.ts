@@ -294,5 +294,5 @@ const UNKNOWN_SERVICE = refuse(
 const REUSED = refuse(
   'challenge_reused',
   'The service hands out a challenge that another purchase already answers, also when asked for fresh ones. ' +
-    'Nothing was paid.',
+    'Nothing was paid; ask again later.',
 );

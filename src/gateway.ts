@@ -17,6 +17,7 @@ import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
 import { type OpenStore, openStore, type Sealed } from './gateway/store.ts';
 import { openConfiguredWallets } from './gateway/wallets.ts';
 import { createWatch, watchReceipts } from './gateway/watching.ts';
+import { keepWitnessed, type Witnessing } from './gateway/witnessing.ts';
 import { openFrom } from './inbound/from.ts';
 import { KeptAnswers } from './inbound/kept-answers.ts';
 import { createInbound, type Inbound } from './inbound/server.ts';
@@ -78,7 +79,7 @@ async function assemble(
   told: { sealed: Sealed },
 ): Promise<Gateway> {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null };
+  const status: Status = beginning();
   const authority = createAuthority(config, { budget, ledger, log }, set);
   const operated = { config, budget, ledger, authority, status };
   const metrics = createMetrics(metricsOptions(operated, CLOCK));
@@ -106,10 +107,11 @@ async function assemble(
   const operators = createOperators(shown);
   const { probes: place } = config.listen;
   const probes = place ? createProbes({ ...shown, listen: place }) : null;
+  const witnessing = await keepWitnessed({ config, ledger, log, timers: SYSTEM_TIMERS, status });
   const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
-  const loss = watchState(store);
+  const loss = watchLoss(store, witnessing);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
@@ -120,6 +122,7 @@ async function assemble(
       operators,
       probes,
       settling,
+      witnessing,
       authority,
       parts,
       store,
@@ -176,7 +179,7 @@ async function exchangeParts(
     acceptPayment: [...answers].join(', '),
     budget,
     ledger,
-    ready: () => status.recovered && authority.agreed() && budget.generation() !== null,
+    ready: () => status.recovered && status.witnessed && authority.agreed() && budget.generation() !== null,
     kept: new KeptAnswers(config.limits.keptAnswersBytes),
     limits: config.limits,
     watch,
@@ -216,14 +219,23 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
   return { set, warnings: problems.map(showProblem) };
 }
 
-/** Without its state a gateway can decide nothing. */
-function watchState(store: OpenStore): { readonly told: Promise<string>; happened(): boolean } {
+/** How every gateway begins. */
+function beginning(): Status {
+  return { draining: false, recovered: false, storeAnswers: true, storeClosed: null, witnessed: false };
+}
+
+/** Without its state, or with another copy of it, a gateway can decide nothing. */
+function watchLoss(...parts: readonly Pick<OpenStore, 'onLost'>[]): {
+  readonly told: Promise<string>;
+  happened(): boolean;
+} {
   let happened = false;
   const told = new Promise<string>((resolve) => {
-    store.onLost((reason) => {
+    const lost = (reason: string): void => {
       happened = true;
       resolve(reason);
-    });
+    };
+    for (const part of parts) part.onLost(lost);
   });
   return { told, happened: () => happened };
 }
@@ -244,6 +256,7 @@ interface Running {
   readonly operators: Listener;
   readonly probes: Listener | null;
   readonly settling: Settling;
+  readonly witnessing: Witnessing;
   readonly authority: Authority;
   readonly parts: Parts;
   readonly store: OpenStore;
@@ -256,6 +269,7 @@ async function takeApart({
   operators,
   probes,
   settling,
+  witnessing,
   authority,
   parts,
   store,
@@ -268,7 +282,7 @@ async function takeApart({
   await found.stop();
   await exchange.close();
   await Promise.all([operators.close(), probes?.close()]);
-  await found.close();
+  await Promise.all([found.close(), witnessing.close()]);
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
 }

@@ -26,9 +26,9 @@ const FILE = /^(?:#|\/\/) (policies\/[\w.-]+|[\w-]+\.(?:mjs|py))\n/;
 const MERGED = /^# in config\.yaml\b.*\n/;
 const SHOWN = /^# for production, in config\.yaml\b.*\n/;
 
-test('there is a page for each role, one on what is promised, and one on the sandbox wire', () => {
-  const pages = ['agent-builder.md', 'finance.md', 'guarantees.md', 'ops.md', 'sandbox-rail.md', 'security.md'];
-  expect(PAGES).toEqual(pages);
+test('there is a page for each role, and on what is promised, on receipts, and on the sandbox wire', () => {
+  const roles = ['agent-builder.md', 'finance.md', 'ops.md', 'security.md'];
+  expect(PAGES).toEqual([...roles, 'guarantees.md', 'receipts.md', 'sandbox-rail.md'].sort());
 });
 
 for (const name of PAGES) {

@@ -76,15 +76,16 @@ export function compareWithBook(index: PurchaseIndex, book: Book, period: AuditP
     const counts = within(period, purchase.at) && (transfer !== undefined || book.covers(purchase));
     if (!counts) continue;
     if (purchase.end === 'settled') addTo(settled, purchase.asset, purchase.atoms);
-    if (purchase.end === 'settled' && !transfer && isOver(purchase, period)) differences.push(missing(purchase, book));
+    if (purchase.end === 'settled' && !transfer && isOver(purchase, book, period))
+      differences.push(missing(purchase, book));
     if (purchase.end === 'uncertain') uncertain.set(purchase, transfer?.where ?? null);
   }
   return { book: book.name, differences, transfers, settled, uncertain };
 }
 
 /** Money may move until the proof's life ends: before that, books of the period need not have it yet. */
-function isOver({ redeemableUntil }: Purchase, { untilMs }: AuditPeriod): boolean {
-  return untilMs === undefined || redeemableUntil < untilMs;
+function isOver({ redeemableUntil }: Purchase, book: Book, period: AuditPeriod): boolean {
+  return [book.untilMs, period.untilMs].every((untilMs) => untilMs === undefined || redeemableUntil < untilMs);
 }
 
 function unequal(purchase: Purchase, transfer: Transfer): Difference[] {

@@ -20,6 +20,8 @@ export interface Transfer {
 export interface Book {
   readonly name: string;
   readonly transfers: readonly Transfer[];
+  /** What happened from then on is not in them yet; milliseconds since 1970. */
+  readonly untilMs?: number;
   /** Would this purchase stand in these books, had it been taken? */
   covers(purchase: Purchase): boolean;
 }

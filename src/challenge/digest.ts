@@ -50,8 +50,8 @@ export function checkDigest({ digest }: Pick<Challenge, 'digest'>, body: Uint8Ar
       .equals(digests.get(name) ?? new Uint8Array());
   });
   if (!wrong) return undefined;
-  const detail = `The service's payment demand is for another request body: its ${wrong.name} differs from ours.`;
-  return refuse('challenge_mismatch', `${detail} Nothing was paid.`);
+  const detail = `The service's payment demand is for another request body: its ${wrong.name} differs from ours`;
+  return refuse('challenge_mismatch', `${detail}. Nothing was paid; tell the service's operator.`);
 }
 
 /** Base64 with padding, one spelling per value. */

@@ -19,5 +19,8 @@ export function malformed(what: string): Refusal {
 
 /** The demand may be fine, but nothing here answers it; `what` is a clause that says why. */
 export function unsupported(what: string): Refusal {
-  return refuse('challenge_unsupported', `The service's payment demand cannot be met here: ${what}. Nothing was paid.`);
+  return refuse(
+    'challenge_unsupported',
+    `The service's payment demand cannot be met here: ${what}. Nothing was paid; ask the gateway's operator.`,
+  );
 }

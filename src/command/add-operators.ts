@@ -25,7 +25,7 @@ function addHolds(program: Command, io: Io, done: Done): void {
   );
   ordered(holds.command('resolve [id]').description('say how an uncertain hold ended, or many of a service'))
     .addOption(new Option('--as <end>', 'how it ended').choices(['settled', 'voided']).makeOptionMandatory())
-    .requiredOption('--because <reason>', 'how you know; sealed')
+    .requiredOption('--because <reason>', 'how you know; it is sealed in the receipt log')
     .option('--against-evidence', 'also where the books of its rail say otherwise; sealed')
     .option('--service <id>', 'all uncertain holds of this service …')
     .option('--before <instant>', '… placed before this, such as 2026-11-23T10:00:00Z', instant)
@@ -42,7 +42,7 @@ function addHolds(program: Command, io: Io, done: Done): void {
 function addStops(program: Command, io: Io, done: Done): void {
   const stop = targeted(program.command('stop').description('no new payment at any gateway for what is named'))
     // Not mandatory to the parser, which would ask it of "stop list" too.
-    .option('--because <reason>', 'why; sealed')
+    .option('--because <reason>', 'why; required, and sealed in the receipt log')
     .action(async (options: TargetFlags, command: Command) => {
       const { because } = options;
       if (because === undefined) return command.error('error: say why with --because "…"');
@@ -53,7 +53,7 @@ function addStops(program: Command, io: Io, done: Done): void {
     done(await (await import('./stop.ts')).listStops(command.optsWithGlobals(), io)),
   );
   targeted(program.command('start').description('lift exactly the stop that is named'))
-    .option('--because <reason>', 'why; sealed')
+    .option('--because <reason>', 'why; it is sealed in the receipt log')
     .action(async (options: TargetFlags, command: Command) => {
       const { because } = options;
       const target = { ...targetOf(options, command), ...(because === undefined ? {} : { because }) };

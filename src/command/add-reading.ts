@@ -31,12 +31,20 @@ function addReceipts(program: Command, io: Io, done: Done): void {
     async (id: string, options: LogOptions) => done(await (await load()).show({ ...options, id }, io)),
   );
   addExports(receipts, io, done);
-  asked(receipts.command('verify [file]').description('derive all again from bytes: an export, a proof, the live log'))
+  asked(
+    receipts
+      .command('verify [file]')
+      .description('check an export, a proof or the live log from its bytes and keys alone'),
+  )
     .option('--keys <file>', 'a JWKS file; the own keys of the configuration unless told')
     .option('--head <file>', 'a signed head kept elsewhere, to compare with')
     .option('--checkpoint <file>', 'a checkpoint kept elsewhere, to compare with')
     .option('--witness <file>', 'keys of witnesses, one a line, of which one must have cosigned')
-    .option('--every-signature', 'verify each signature by itself, also those that a checkpoint covers', false)
+    .option(
+      '--every-signature',
+      'read each receipt whole and verify its signature, also where a checkpoint covers it',
+      false,
+    )
     .action(async (file: string | undefined, options: VerifyCommandOptions) => {
       const { verify } = await import('./receipts-verify.ts');
       done(await verify({ ...options, ...(file === undefined ? {} : { file }) }, io));
@@ -51,6 +59,13 @@ function addExports(receipts: Command, io: Io, done: Done): void {
   configured(receipts.command('checkpoint').description('the newest signed checkpoint of the log')).action(
     async (options: LogOptions) => done(await (await load()).checkpoint(options, io)),
   );
+  receipts
+    .command('merge <file...>')
+    .description('exports of several logs as one stream in the order of time, each as verifiable as before')
+    .option('--out <file>', 'where to; standard output unless told')
+    .action(async (files: string[], options: { out?: string }) =>
+      done(await (await load()).merge({ ...options, files }, io)),
+    );
   configured(receipts.command('prove <id>').description('that one receipt is in the log, for whoever has its keys'))
     .option('--out <file>', 'where to; standard output unless told')
     .action(async (id: string, options: ProveOptions) => done(await (await load()).prove({ ...options, id }, io)));
@@ -89,6 +104,7 @@ function addAudit(program: Command, io: Io, done: Done): void {
   timed(audit.option('--month <month>', 'only what was intended in this month, such as 2026-11'))
     .option('--books <file>', 'a payee’s books as CSV; repeat it for more', several)
     .option('--payee <id>', 'a payee the books answer for, though they may lack it; repeat it for more', several)
+    .option('--chain', 'ask the nodes of networks too: every transfer of the wallets that receipts name')
     .option('--from <file>', 'an export instead of the live log; repeat it for more', several)
     .option('--keys <file>', 'a JWKS file with the keys of the exports; repeat it for more', several)
     .option('--without-budgets', 'leave the budget store alone')

@@ -5,8 +5,9 @@ const kinds = Object.entries(DIFFERENCES).map(([kind, what]) => `  ${kind.padEnd
 
 /** Ready to print. */
 export const AUDIT_HELP = `
-Compared with the receipts are the budget store (every counter that counts now, every open hold) and the books of
-payees (--books). Books are CSV in UTF-8 whose first line names these columns, in any order, and maybe others:
+Compared with the receipts are the budget store (every counter that counts now, every open hold), the chains (--chain:
+every finalised transfer of the tokens that were paid with, by the wallets that paid), and the books of payees
+(--books). Books are CSV in UTF-8 whose first line names these columns, in any order, and maybe others:
   payment   its name on its rail: "proof.identity" of the receipt, or what stands after its last colon (the nonce)
   amount    in atoms of the asset, a whole number
   asset     the id of the asset in config.yaml, or its token there
@@ -14,8 +15,8 @@ payees (--books). Books are CSV in UTF-8 whose first line names these columns, i
   at        when, such as 2026-11-23T10:00:00Z
 
 Books answer for the payees they have a row of, and for those named by --payee. Without a time all receipts are
-compared; with one, what was intended in it. What is uncertain is listed apart and is no difference. What a gateway was
-doing while it was asked may be on either side.
+compared; with one, what was intended in it: say --until where books end before the receipts do. What is uncertain is
+listed apart and is no difference. What a gateway was doing while it was asked may be on either side.
 
 Differences:
 ${kinds.join('\n')}`;

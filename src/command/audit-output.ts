@@ -29,6 +29,11 @@ export interface AuditAnswer {
   readonly notes: readonly string[];
 }
 
+/** Do all sides say the same? Not where there was no second one to be asked. */
+export function agree({ differences, store, rails }: Pick<AuditAnswer, 'differences' | 'store' | 'rails'>): boolean {
+  return differences.length === 0 && (store !== null || rails.length > 0);
+}
+
 /** Prints it in the form that was asked for. */
 export function printAudit(
   answer: AuditAnswer,
@@ -190,7 +195,7 @@ function inJson(answer: AuditAnswer) {
   const { period, timeZone, currency, purchases, store, budgets, rails, uncovered, logs, notes } = answer;
   const ended = (end: Purchase['end']) => moneyOf(purchases.filter((one) => one.end === end));
   return {
-    agree: answer.differences.length === 0,
+    agree: agree(answer),
     period: { since: instant(period.sinceMs), until: instant(period.untilMs), timeZone },
     currency,
     receipts: { settled: ended('settled'), uncertain: ended('uncertain'), voided: ended('voided') },

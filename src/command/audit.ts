@@ -11,7 +11,8 @@ import { Purchases } from '../audit/purchases.ts';
 import type { Book } from '../audit/transfer.ts';
 import type { Config } from '../config/config.ts';
 import { asOperator, type OrderOptions } from './as-operator.ts';
-import { type AuditAnswer, printAudit } from './audit-output.ts';
+import { type Chains, readChains } from './audit-chain.ts';
+import { type AuditAnswer, agree, printAudit } from './audit-output.ts';
 import { readStore, type StoreRead } from './audit-store.ts';
 import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
@@ -29,6 +30,8 @@ export interface AuditOptions extends OrderOptions, WrittenPeriod {
   readonly books?: readonly string[];
   /** Payees that the extracts answer for, though they may have no row of them. */
   readonly payee?: readonly string[];
+  /** Ask the nodes of `networks` too. */
+  readonly chain?: boolean;
   readonly withoutBudgets?: boolean;
   /** Instead of `accounting.timeZone`. */
   readonly timeZone?: string;
@@ -53,6 +56,9 @@ export async function audit(options: AuditOptions, io: Io, now = Date.now): Prom
     if (options.keys && !options.from) {
       throw new Usage('--keys belongs to exports: name them with --from, or leave out --keys');
     }
+    if (options.withoutBudgets && !options.books && !options.chain) {
+      throw new Usage('there is nothing to compare with: name --books or --chain, or leave out --without-budgets');
+    }
     const place = placeOf(options, io);
     if (!place) return 1;
     const days = new AccountingDays(place.timeZone);
@@ -63,7 +69,7 @@ export async function audit(options: AuditOptions, io: Io, now = Date.now): Prom
     if (store === undefined) return 1;
     const answer = await compare({ options, place, period, books, store, now });
     printAudit({ ...answer, period, timeZone: days.zone }, options, io);
-    return answer.differences.length > 0 ? 1 : 0;
+    return agree(answer) ? 0 : 1;
   } catch (error) {
     const lines = (error instanceof Error ? error.message : 'failed').split('\n');
     io.err(`purser audit: ${lines.map(visible).join('\n')}\n`);
@@ -77,13 +83,14 @@ interface Place {
   readonly config: Config | null;
 }
 
-/** Exports with their keys and a time zone need no configuration unless its own gateway is asked. */
+/** Exports with their keys and a time zone need no configuration unless its own gateway or its nodes are asked. */
 function placeOf(options: AuditOptions, io: Io): Place | undefined {
-  const { from, keys, timeZone, withoutBudgets, gateway } = options;
-  if (from && keys && timeZone !== undefined && (withoutBudgets || gateway !== undefined)) {
+  const { from, keys, timeZone, withoutBudgets, gateway, chain } = options;
+  if (from && keys && timeZone !== undefined && (withoutBudgets || gateway !== undefined) && !chain) {
     return { timeZone, config: null };
   }
-  const config = readConfig(options.config, io, 'skip');
+  // The addresses of nodes are secrets.
+  const config = readConfig(options.config, io, chain ? 'read' : 'skip');
   return config && { timeZone: timeZone ?? config.accounting.timeZone, config };
 }
 
@@ -137,7 +144,7 @@ interface Sides {
 }
 
 async function compare(sides: Sides): Promise<Omit<AuditAnswer, 'period' | 'timeZone'>> {
-  const { period, books, store } = sides;
+  const { period, store } = sides;
   const movingSince = store ? store.askedAt - GRACE_MS : Number.POSITIVE_INFINITY;
   const { sinceMs = 0, untilMs = Number.POSITIVE_INFINITY } = period;
   const keep = (at: number): boolean => at >= sinceMs - LEAD_MS && at < untilMs + TRAIL_MS;
@@ -146,6 +153,8 @@ async function compare(sides: Sides): Promise<Omit<AuditAnswer, 'period' | 'time
   purchases.finish();
   const budgets = store && compareWithStore(purchases, store, movingSince);
   const index = new PurchaseIndex(purchases.kept.values());
+  const chains = await askNodes(sides, index);
+  const books = [...sides.books, ...chains.books];
   const rails = books.map((book) => compareWithBook(index, book, period));
   const inPeriod = index.all.filter(({ at }) => at >= sinceMs && at < untilMs);
   return {
@@ -157,9 +166,17 @@ async function compare(sides: Sides): Promise<Omit<AuditAnswer, 'period' | 'time
     rails,
     uncovered: inPeriod.filter((one) => one.end === 'settled' && !books.some((book) => book.covers(one))),
     differences: [...(budgets?.differences ?? []), ...rails.flatMap(({ differences }) => differences)],
-    notes: notesOf(sides, logs, budgets),
+    notes: [...notesOf(sides, logs, budgets), ...chains.unasked.map(unaskedNote)],
   };
 }
+
+async function askNodes({ options, place, period, now }: Sides, index: PurchaseIndex): Promise<Chains> {
+  if (!options.chain || !place.config) return { books: [], unasked: [] };
+  return readChains(place.config, index.all, period, now());
+}
+
+const unaskedNote = (network: string): string =>
+  `no node of ${network} is configured (networks): what was paid there was not compared with its chain`;
 
 async function readLogs({ options, place, now }: Sides, purchases: Purchases): Promise<readonly LogRead[]> {
   const take = (receipt: Parameters<Purchases['take']>[0]): void => purchases.take(receipt);

@@ -1,6 +1,6 @@
 // Every command and flag of `purser`, and which function answers it. Each command's own code is loaded only when it
 // runs, so that help is quick. Exit codes: 0 done, 1 the answer is no, 2 bad usage.
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import { addOperators } from './add-operators.ts';
 import { addReading } from './add-reading.ts';
 import { addRunning } from './add-running.ts';
@@ -33,10 +33,21 @@ function purser(io: Io, done: Done): Command {
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .configureHelp({ optionDescription })
+    .addHelpText('after', PROGRAM_HELP)
     .showHelpAfterError(true);
   addRunning(program, io, done);
   addReading(program, io, done);
   addOperators(program, io, done);
   addReferences(program, io);
   return program;
+}
+
+const PROGRAM_HELP = `
+"purser demo" shows a whole market on loopback; "purser COMMAND --help" shows the flags of a command.
+Exit codes: 0 done, 1 the answer is no (not valid, refused, not intact), 2 bad usage.`;
+
+/** A switch that is off unless given needs no default. */
+function optionDescription(option: Option): string {
+  return option.defaultValue === false ? option.description : new Help().optionDescription(option);
 }

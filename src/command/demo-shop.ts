@@ -11,7 +11,7 @@ export async function demoShop(place: HostPort, io: Io): Promise<number> {
     throw new Error(cannotListen('--shop', place, error));
   });
   io.out(`A shop that sells for play money: GET ${shop.url}/v1/about (free), /v1/forecast, /v1/satellite\n`);
-  io.out('/v1/radar takes the money and never answers.\n');
+  io.out('/v1/radar takes the money and never answers; /v1/books (free) is what the shop took, as CSV.\n');
   await ended;
   await shop.close();
   io.out(`The shop took ${shop.books.length} payments.\n`);

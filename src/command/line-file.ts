@@ -13,25 +13,58 @@ export class LineFile {
 
   /** Writes every line with a line feed; memory stays flat. Throws an error for people. */
   writeAll(lines: Iterable<string>): void {
-    const partial = `${this.#path}.partial`;
-    const file = attempt(this.#path, () => openSync(partial, 'w', 0o600));
+    const partial = new Partial(this.#path);
     try {
-      let waiting = '';
-      for (const line of lines) {
-        waiting += `${line}\n`;
-        if (waiting.length < FLUSH_CHARACTERS) continue;
-        writeWhole(file, waiting);
-        waiting = '';
-      }
-      writeWhole(file, waiting);
-      fsyncSync(file);
-      attempt(this.#path, () => renameSync(partial, this.#path));
-    } catch (error) {
-      rmSync(partial, { force: true });
-      throw error;
+      for (const line of lines) partial.add(line);
+      partial.finish();
     } finally {
-      closeSync(file);
+      partial.close();
     }
+  }
+
+  /** As {@link writeAll}, for lines that come as they are read. */
+  async writeEach(lines: AsyncIterable<string>): Promise<void> {
+    const partial = new Partial(this.#path);
+    try {
+      for await (const line of lines) partial.add(line);
+      partial.finish();
+    } finally {
+      partial.close();
+    }
+  }
+}
+
+/** The file while it is written, under another name. */
+class Partial {
+  readonly #path: string;
+  readonly #file: number;
+  #waiting = '';
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#file = attempt(path, () => openSync(`${path}.partial`, 'w', 0o600));
+  }
+
+  add(line: string): void {
+    this.#waiting += `${line}\n`;
+    if (this.#waiting.length >= FLUSH_CHARACTERS) this.#flush();
+  }
+
+  finish(): void {
+    this.#flush();
+    fsyncSync(this.#file);
+    attempt(this.#path, () => renameSync(`${this.#path}.partial`, this.#path));
+  }
+
+  /** What was not finished is gone. */
+  close(): void {
+    closeSync(this.#file);
+    rmSync(`${this.#path}.partial`, { force: true });
+  }
+
+  #flush(): void {
+    writeWhole(this.#file, this.#waiting);
+    this.#waiting = '';
   }
 }
 

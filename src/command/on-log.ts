@@ -1,7 +1,8 @@
 // What the commands on the receipt log have in common: it is opened for reading, times and files are read strictly, and
 // a mistake on the command line ends with exit code 2.
-import { readFileSync } from 'node:fs';
+import { createReadStream, type ReadStream, readFileSync, statSync } from 'node:fs';
 import { readInstant } from '../domain/rfc3339.ts';
+import { readLines } from '../ledger/lines.ts';
 import { LedgerReader } from '../ledger/reader.ts';
 import { openReadOnly } from '../state/database.ts';
 import type { Io } from './io.ts';
@@ -79,3 +80,21 @@ export function readJwks(path: string): unknown {
 
 /** What is said of a file that is not there or cannot be opened. */
 export const unreadable = (path: string): string => `${path || '""'} cannot be read; name a file that is there`;
+
+/** A file that is open for reading. Throws {@link Usage}. */
+export async function openStream(path: string): Promise<ReadStream> {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new Usage(`${path} is a folder; name an export`);
+  }
+  const stream = createReadStream(path);
+  await new Promise<void>((resolve, reject) => {
+    stream.once('ready', resolve);
+    stream.once('error', () => reject(new Usage(unreadable(path))));
+  });
+  return stream;
+}
+
+/** The lines of an open file. Throws {@link Usage}. */
+export async function openLines(path: string): Promise<AsyncGenerator<string>> {
+  return readLines(await openStream(path));
+}

@@ -1,17 +1,24 @@
 // `purser receipts export | checkpoint | prove | merge`: what others can check without this gateway, its state or its
 // secrets. It never writes to the log.
 import { checkpointLine, exportLines, proofLine } from '../ledger/export.ts';
+import { mergeExports, NotMergeable } from '../ledger/merge.ts';
 import { logEnd } from '../ledger/own-log.ts';
 import { seqOfId } from '../ledger/query.ts';
 import type { Io } from './io.ts';
 import { LineFile } from './line-file.ts';
-import { type LogOptions, reading, timesOf, withExit } from './on-log.ts';
+import { type LogOptions, openLines, reading, timesOf, Usage, withExit } from './on-log.ts';
 import { visible } from './table.ts';
 
 export interface ExportOptions extends LogOptions {
   readonly since?: string;
   readonly until?: string;
   /** The file to write; standard output when absent. */
+  readonly out?: string;
+}
+
+export interface MergeOptions {
+  /** Exports of one log each. */
+  readonly files: readonly string[];
   readonly out?: string;
 }
 
@@ -80,9 +87,27 @@ export function prove({ id, ...options }: ProveOptions, io: Io): Promise<number>
   );
 }
 
+/** Exports of several logs as one stream in the order of time, each log as verifiable as before. */
+export function merge(options: MergeOptions, io: Io): Promise<number> {
+  return withExit(io, async () => {
+    const sources = await Promise.all(options.files.map(async (name) => ({ name, lines: await openLines(name) })));
+    try {
+      await writeAsync(mergeExports(sources), options, io);
+    } catch (error) {
+      throw error instanceof NotMergeable ? new Usage(error.message) : error;
+    }
+    return 0;
+  });
+}
+
 const NO_CHECKPOINT = 'there is no checkpoint yet: a running gateway makes one every state.checkpoint';
 
 function write(lines: Iterable<string>, { out }: { readonly out?: string }, io: Io): void {
   if (out === undefined) for (const line of lines) io.out(`${line}\n`);
   else new LineFile(out).writeAll(lines);
+}
+
+async function writeAsync(lines: AsyncIterable<string>, { out }: { readonly out?: string }, io: Io): Promise<void> {
+  if (out === undefined) for await (const line of lines) io.out(`${line}\n`);
+  else await new LineFile(out).writeEach(lines);
 }

@@ -2,14 +2,15 @@
 // log. Exit code 1 at the first fault.
 import { createReadStream, statSync } from 'node:fs';
 import { readKey } from '../domain/note.ts';
-import { exportLines } from '../ledger/export.ts';
+import { headLine, receiptLine } from '../ledger/export.ts';
 import { readLines } from '../ledger/lines.ts';
-import { logEnd, ownKeys } from '../ledger/own-log.ts';
+import { type LogEnd, logEnd, ownKeys } from '../ledger/own-log.ts';
 import type { LedgerReader } from '../ledger/reader.ts';
 import { locateFault, type StreamVerdict, type VerifyOptions, verifyLogs } from '../ledger/verify.ts';
+import type { StoredLine } from '../ledger/verify-cut.ts';
 import type { VerifiedLog } from '../ledger/verify-run.ts';
 import type { Io } from './io.ts';
-import { type LogOptions, reading, readJwks, readText, Usage, unreadable, withExit } from './on-log.ts';
+import { type LogOptions, openStream, reading, readJwks, readText, Usage, withExit } from './on-log.ts';
 import { visible } from './table.ts';
 
 export interface VerifyCommandOptions extends LogOptions {
@@ -57,21 +58,25 @@ function verifyLive(reader: LedgerReader, dir: string, against: VerifyOptions): 
   const own = reader.checkpoint()?.note;
   const end = logEnd(reader, dir, Date.now());
   const known = own === undefined ? against : { checkpoint: own, ...against };
-  const open = () => exportLines(reader.stored({ first: 0, last: end.head.seq }), end);
+  const open = () => storedLines(reader, end);
   return locateFault(open, { ...known, fromStart: true });
 }
 
+/** The log as it is stored, written as lines only where that is asked for. */
+function* storedLines(reader: LedgerReader, end: LogEnd): Generator<string | StoredLine> {
+  for (const stored of reader.stored({ first: 0, last: end.head.seq })) {
+    yield { ...stored, line: () => receiptLine(stored) };
+  }
+  yield headLine(end.log, end.head, end.at, end.key);
+}
+
 async function verifyFile(path: string, against: VerifyOptions): Promise<StreamVerdict> {
-  const status = statSync(path, { throwIfNoEntry: false });
-  if (status?.isDirectory()) throw new Usage(`${path} is a folder; name an export`);
-  const stream = createReadStream(path);
-  await new Promise<void>((resolve, reject) => {
-    stream.once('ready', resolve);
-    stream.once('error', () => reject(new Usage(unreadable(path))));
-  });
+  const stream = await openStream(path);
   // What is no file, such as a pipe, can be read only once.
   const again = () => (stream.bytesRead === 0 ? stream : createReadStream(path));
-  return status?.isFile() ? locateFault(() => readLines(again()), against) : verifyLogs(readLines(stream), against);
+  return statSync(path).isFile()
+    ? locateFault(() => readLines(again()), against)
+    : verifyLogs(readLines(stream), against);
 }
 
 /** The keys in a file, one a line; empty lines and those that begin with # say nothing. */

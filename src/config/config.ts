@@ -5,6 +5,7 @@ import type { HostPort } from './addresses.ts';
 import type { issuer, service } from './parties.ts';
 import type { accounting, limits, listen, operators, state } from './sections.ts';
 import type { asset, network, wallet } from './wallets.ts';
+import type { witness } from './witnesses.ts';
 
 export type Listen = z.output<ReturnType<typeof listen>>;
 export type State = z.output<ReturnType<typeof state>>;
@@ -15,6 +16,7 @@ export type NetworkConfig = z.output<ReturnType<typeof network>>;
 export type WalletConfig = z.output<ReturnType<typeof wallet>>;
 export type Operators = z.output<typeof operators>;
 export type Limits = z.output<typeof limits>;
+export type WitnessConfig = z.output<ReturnType<typeof witness>>;
 type WrittenService = z.output<ReturnType<typeof service>>;
 /** A service with its own or the general time limits, in milliseconds. */
 export type ServiceConfig = Omit<WrittenService, 'upstreamHeadersMs' | 'paymentSettleMs'> & {
@@ -51,6 +53,8 @@ export interface Config {
   readonly accounting: Accounting;
   readonly identity: { readonly development: boolean; readonly issuers: readonly Issuer[] };
   readonly services: readonly ServiceConfig[];
+  /** Who cosigns the log's checkpoints. */
+  readonly witnesses: readonly WitnessConfig[];
   readonly networks: readonly NetworkConfig[];
   readonly assets: readonly Asset[];
   readonly wallets: readonly WalletConfig[];

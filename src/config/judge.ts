@@ -27,6 +27,7 @@ function judgeDuplicates(sections: Sections): void {
   const lists: [Path, string][] = [
     [['services'], 'id'],
     [['networks'], 'id'],
+    [['witnesses'], 'key'],
     [['assets'], 'id'],
     [['wallets'], 'id'],
     [['identity', 'issuers'], 'issuer'],
@@ -216,6 +217,6 @@ function judgeNetworks(sections: Sections, parts: Parts): void {
   if (parts.wallets.length < sections.items(['wallets']).length) return;
   for (const { value, path } of parts.networks) {
     if (wallets.some(({ value: { networks } }) => networks.includes(value.id))) continue;
-    sections.warn([...path, 'id'], 'is not used: no wallet pays there');
+    sections.warn([...path, 'id'], 'is not used, since no wallet pays there; take it out');
   }
 }

@@ -79,6 +79,7 @@ function compose(file: string, parts: Parts): Config | undefined {
     accounting,
     identity: { development: identity.development, issuers: parts.issuers.map(({ value }) => value) },
     services,
+    witnesses: parts.witnesses.map(({ value }) => value),
     networks: parts.networks.map(({ value }) => value),
     assets: parts.assets.map(({ value }) => value),
     wallets: parts.wallets.map(({ value }) => value),

@@ -5,6 +5,7 @@ import { identity, issuer, service } from './parties.ts';
 import type { Sources } from './secrets.ts';
 import { accounting, budgets, limits, listen, operators, policies, redisAddress, state } from './sections.ts';
 import { asset, network, wallet } from './wallets.ts';
+import { witness } from './witnesses.ts';
 
 /** Everything that could be read; what has problems is undefined or missing from its list. */
 export type Parts = ReturnType<typeof readParts>;
@@ -23,6 +24,7 @@ export function readParts(sections: Sections, sources: Sources) {
     identity: sections.one(identity, ['identity']),
     issuers: sections.each(issuer(sources), ['identity', 'issuers']),
     services: sections.each(service(sources), ['services']),
+    witnesses: sections.each(witness(sources), ['witnesses']),
     networks: sections.each(network(sources), ['networks']),
     assets: sections.each(asset, ['assets']),
     wallets: sections.each(wallet(sources), ['wallets']),

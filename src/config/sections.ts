@@ -13,6 +13,7 @@ export const SECTIONS = [
   'accounting',
   'identity',
   'services',
+  'witnesses',
   'networks',
   'assets',
   'wallets',
@@ -45,7 +46,14 @@ export const listen = (sources: Sources) =>
     .prefault({});
 
 export const state = (sources: Sources) =>
-  z.strictObject({ dir: pathFrom(sources.folder).prefault('./var') }).prefault({});
+  z
+    .strictObject({
+      dir: pathFrom(sources.folder).prefault('./var'),
+      /** How often a checkpoint of the log is signed, when something was sealed. */
+      checkpoint: duration('1s', '1d').prefault('1m'),
+    })
+    .prefault({})
+    .transform(({ dir, checkpoint }) => ({ dir, checkpointMs: checkpoint }));
 
 /** The literal form of a Redis address must not carry a password; a referenced one may. */
 const literalRedisUrl: Judge = (text) =>

@@ -5,6 +5,7 @@ import { identity, issuer, service } from './parties.ts';
 import type { Sources } from './secrets.ts';
 import { accounting, budgets, limits, listen, operators, policies, state } from './sections.ts';
 import { asset, network, wallet } from './wallets.ts';
+import { witness } from './witnesses.ts';
 
 const NOWHERE: Sources = { folder: '/', env: {}, secrets: 'skip' };
 
@@ -20,6 +21,7 @@ export function configShape() {
       .extend({ issuers: z.array(issuer(NOWHERE)).optional() })
       .optional(),
     services: z.array(service(NOWHERE)).optional(),
+    witnesses: z.array(witness(NOWHERE)).max(16).optional(),
     networks: z.array(network(NOWHERE)).optional(),
     assets: z.array(asset).optional(),
     wallets: z.array(wallet(NOWHERE)).optional(),

@@ -9,6 +9,7 @@ export function openShop(place: { readonly host: string; readonly port: number }
     realm: 'shop.demo',
     routes: [
       { method: 'GET', path: '/v1/about', price: null, goods: { kind: 'json', body: { shop: 'Demo Shop' } } },
+      { method: 'GET', path: '/v1/books', price: null, goods: { kind: 'books' } },
       { method: 'GET', path: '/v1/forecast', price: '2', goods: { kind: 'json', body: { tomorrow: 'sunny' } } },
       { method: 'GET', path: '/v1/satellite', price: '75', goods: { kind: 'json', body: { image: '…' } } },
       { method: 'GET', path: '/v1/radar', price: '3', goods: { kind: 'hang' } },

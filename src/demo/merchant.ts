@@ -8,11 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Mppx } from 'mppx/server/core';
 import { type BookEntry, sandboxMethod } from './sandbox-method.ts';
 
-/** Something the shop answers: a JSON body, a stream of server-sent events, or (once it has been paid) nothing. */
+/**
+ * Something the shop answers: a JSON body, a stream of server-sent events, (once it has been paid) nothing, or the
+ * shop's own books as CSV.
+ */
 export type Goods =
   | { readonly kind: 'json'; readonly body: unknown }
   | { readonly kind: 'stream'; readonly events: readonly string[]; readonly everyMs: number }
-  | { readonly kind: 'hang' };
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'books' };
 
 /** One thing on offer. */
 export interface Route {
@@ -75,7 +79,7 @@ export async function sandboxMerchant(options: MerchantOptions): Promise<Merchan
     requests.push(`${request.method} ${path}`);
     const route = routes.find((each) => each.method === request.method && each.path === path);
     if (route === undefined) return sendJson(response, 404, { error: 'nothing is sold here' });
-    if (route.price === null) return deliver(response, route.goods);
+    if (route.price === null) return deliver(response, route.goods, books);
     const { price: amount, payee: recipient = account } = route;
     // The body is no part of what is paid for, and stays unread for the goods.
     const asked = new Request(`http://${realm}${path}`, { headers: headersOf(request) });
@@ -83,7 +87,7 @@ export async function sandboxMerchant(options: MerchantOptions): Promise<Merchan
     if (outcome.status === 402) return demand(response, outcome.challenge, route.tamper);
     const paid = outcome.withReceipt(new Response(null));
     for (const [name, value] of paid.headers) response.setHeader(name, value);
-    return deliver(response, route.goods);
+    return deliver(response, route.goods, books);
   }
 
   const server = createServer((request, response) => {
@@ -122,9 +126,10 @@ async function demand(response: ServerResponse, challenge: Response, tamper = (v
   response.writeHead(402, headers).end(await challenge.text());
 }
 
-async function deliver(response: ServerResponse, goods: Goods): Promise<void> {
+async function deliver(response: ServerResponse, goods: Goods, books: readonly BookEntry[]): Promise<void> {
   if (goods.kind === 'json') return sendJson(response, 200, goods.body);
   if (goods.kind === 'hang') return;
+  if (goods.kind === 'books') return sendBooks(response, books);
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   for (const event of goods.events) {
     if (response.destroyed) return;
@@ -132,6 +137,15 @@ async function deliver(response: ServerResponse, goods: Goods): Promise<void> {
     await sleep(goods.everyMs);
   }
   response.end();
+}
+
+/** What it took, in the columns that `purser audit --books` reads. */
+function sendBooks(response: ServerResponse, books: readonly BookEntry[]): void {
+  const rows = books.map(({ nonce, amount, currency, recipient, at }) =>
+    [nonce, amount, currency, recipient, new Date(at).toISOString()].join(','),
+  );
+  response.writeHead(200, { 'content-type': 'text/csv' });
+  response.end(['payment,amount,asset,payee,at', ...rows, ''].join('\n'));
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {

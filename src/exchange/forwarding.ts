@@ -105,9 +105,13 @@ export async function relayFree(
 function redirectRefusal(location: string): Refusal {
   const shown = location.replace(/[^\x21-\x7e]/g, '_').slice(0, 300);
   const [place] = shown.split(/[?#]/, 1);
-  return refuse('redirect_forbidden', `The service redirects to another host, which is not followed: ${place}`, {
-    members: { location: shown },
-  });
+  return refuse(
+    'redirect_forbidden',
+    `The service redirects to another host, which is not followed; ask for it as a service of its own: ${place}`,
+    {
+      members: { location: shown },
+    },
+  );
 }
 
 function unpaidAnswer(visit: LocatedVisit, forwarded: Forwarded): Answer | Refusal {
@@ -119,8 +123,11 @@ function unpaidAnswer(visit: LocatedVisit, forwarded: Forwarded): Answer | Refus
 export function noAnswer(visit: LocatedVisit, why: 'unreachable' | 'timeout'): Refusal {
   const name = visit.service.id;
   return why === 'timeout'
-    ? refuse('upstream_timeout', `The service ${name} did not answer in time; nothing was paid.`)
-    : refuse('upstream_unreachable', `The service ${name} cannot be reached or broke off; nothing was paid.`);
+    ? refuse('upstream_timeout', `The service ${name} did not answer in time; nothing was paid. Try again shortly.`)
+    : refuse(
+        'upstream_unreachable',
+        `The service ${name} cannot be reached or broke off; nothing was paid. Try again shortly.`,
+      );
 }
 
 function replayed(parts: Parts, visit: LocatedVisit, authorization: string | null, step: Step) {

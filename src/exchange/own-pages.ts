@@ -48,7 +48,7 @@ async function read(parts: Parts, visit: Visit, target: Target): Promise<Page | 
   if (id !== undefined) return receiptPage(parts, visit, id);
   return refuse(
     'service_unknown',
-    'There is /.purser/services, /.purser/budgets, /.purser/purchases?key=… and /.purser/receipts/<id>.',
+    'See /.purser/services, /.purser/budgets, /.purser/purchases?key=… and /.purser/receipts/<id>.',
   );
 }
 
@@ -61,7 +61,7 @@ async function receiptPage(parts: Parts, visit: Visit, id: string): Promise<Page
   const log = id.split('.')[0];
   if (log !== parts.ledger.log) {
     const members = { log: log ?? '' };
-    return { missing: `This receipt is in the log ${log}, which another gateway keeps.`, members };
+    return { missing: `This receipt is in the log ${log}, which another gateway keeps; ask that one.`, members };
   }
   const sealed = await parts.ledger.find(id);
   const owner = sealed?.receipt.agent;

@@ -41,9 +41,15 @@ export async function exposeOrder(parts: Parts, payment: Payment): Promise<Refus
   payment.exposure = exposureNow(parts);
   const outcome = await during(visit, 'expose', () => parts.budget.expose(order.request.id, runMs));
   if (outcome.kind === 'stopped')
-    return refuse('stopped', 'An operator stopped payments while this one was being decided.');
+    return refuse(
+      'stopped',
+      'An operator stopped payments while this one was being decided. Wait until that is lifted, or ask them.',
+    );
   if (outcome.kind === 'lapsed')
-    return refuse('store_unavailable', 'The hold lapsed before the payment could begin; nothing was paid.');
+    return refuse(
+      'store_unavailable',
+      'The hold lapsed before the payment could begin; nothing was paid. Try again shortly.',
+    );
   return undefined;
 }
 

@@ -104,7 +104,8 @@ function offersOf(parts: Parts, visit: LocatedVisit, answer: Answer): Offer[] | 
   );
   if (isRefusal(read)) return read;
   if (!visit.serviceAuthorization) return [...read.offers];
-  const detail = 'The request carries an Authorization of its own, and the payment proof would need that header.';
+  const detail =
+    'The request carries an Authorization of its own, and the payment proof would need that header. Leave it out.';
   return refuse('challenge_unsupported', detail);
 }
 
@@ -131,7 +132,7 @@ function bodyFault(end: BodyEnd): Refusal | undefined {
   if (end === 'too_large') {
     return refuse(
       'body_too_large',
-      'This request has to be paid for, and its body is larger than the gateway keeps (limits.replayBody).',
+      'This request has to be paid for, and its body is larger than the gateway keeps (limits.replayBody). Send less.',
     );
   }
   if (end === 'kept') return undefined;
@@ -154,7 +155,13 @@ function order(
   const now = parts.clock.now();
   const planned = wallet.plan(offer, now);
   if (planned.redeemableUntil <= now) {
-    return { refusal: refuse('challenge_expired', 'The demand expires before a payment could be made.'), judged };
+    return {
+      refusal: refuse(
+        'challenge_expired',
+        'The demand expires before a payment could be made; nothing was paid. Ask again.',
+      ),
+      judged,
+    };
   }
   const fingerprint = fingerprintOf(visit);
   const request: HoldRequest = {

@@ -48,9 +48,9 @@ const FAULT_DETAIL: Record<GatewayFault['code'], string> = {
     'The budget store does not answer, so no payment can be decided; nothing was paid. Try again shortly.',
   ledger_unavailable:
     'The receipt log cannot be written, so no decision can be made; nothing was paid. Try again shortly.',
-  upstream_unreachable: 'The service cannot be reached; nothing was paid.',
-  upstream_timeout: 'The service did not answer in time; nothing was paid.',
-  rail_unavailable: 'The wallet could not make a payment proof; nothing was paid.',
+  upstream_unreachable: 'The service cannot be reached; nothing was paid. Try again shortly.',
+  upstream_timeout: 'The service did not answer in time; nothing was paid. Try again shortly.',
+  rail_unavailable: 'The wallet could not make a payment proof; nothing was paid. Ask the gateway’s operator.',
 };
 
 async function sealRefusal(

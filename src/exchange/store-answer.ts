@@ -25,11 +25,14 @@ export function holdRefusal(
       const open = `Purchases of this agent at this service whose outcome is unknown: ${outcome.unsettled}`;
       return refuse('service_paused', `${open}. An operator has to resolve them first.`);
     }
-    case 'stopped':
+    case 'stopped': {
+      const { stop } = outcome;
       return refuse(
         'stopped',
-        `An operator stopped payments for ${outcome.stop.kind === 'all' ? 'everybody' : `this ${outcome.stop.kind}`}.`,
+        `An operator stopped payments for ${stop.kind === 'all' ? 'everybody' : `this ${stop.kind}`}. ` +
+          'Wait until that is lifted, or ask them.',
       );
+    }
   }
 }
 
@@ -46,11 +49,12 @@ function exceeded(outcome: Extract<HoldOutcome, { kind: 'exceeded' }>, order: As
         settled: formatMicros(line.settledMicros),
         held: formatMicros(line.heldMicros),
       };
+  const next = `${resetsAt === null ? 'Ask' : `Wait until ${resetsAt}, or ask`} the agent's owner for more`;
   const what = counts ? 'number of payments' : 'amount';
   const room = `of a limit of ${numbers.limit} with ${numbers.settled} settled and ${numbers.held} held`;
   return refuse(
     'budget_exceeded',
-    `Budget ${line.budget} has no room: the ${what} asked is ${numbers.asked}, ${room}.`,
+    `Budget ${line.budget} has no room: the ${what} asked is ${numbers.asked}, ${room}. ${next}.`,
     {
       numbers: { budget: line.budget, ...numbers, resetsAt },
       ...(line.resetsAt === null ? {} : { retryAfter: Math.max(1, Math.ceil((line.resetsAt - nowMs) / 1_000)) }),

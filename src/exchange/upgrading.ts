@@ -115,4 +115,5 @@ export const TOO_MANY = refuse(
 );
 
 const UNPAID =
-  'The service demands a payment for switching protocols, and payments for that are not made here. Nothing was paid.';
+  'The service demands a payment for switching protocols, and payments for that are not made here. ' +
+  'Nothing was paid; ask without switching.';

@@ -29,20 +29,9 @@ export function openEvidence(
   services: ReadonlyMap<string, Pick<Service, 'pool'>>,
   clock: Clock,
 ): Evidences {
-  const closing: (() => Promise<void>)[] = [];
-  const node = (url: URL, allowPrivateNetwork: boolean, ca: string | null): AskNode => {
-    const pool = openPool({ origin: url.origin, allowPrivateNetwork, ca }, NODE_HEADER_BYTES);
-    closing.push(() => pool.destroy());
-    const path = `${url.pathname}${url.search}`;
-    return (body, signal) => askDocument(pool, { method: 'POST', path, body, mostBytes: MOST_NODE_BYTES, signal });
-  };
   const now = () => clock.now();
-  const chains = new Map(
-    networks.map(({ id, rpc, allowPrivateNetwork, ca }) => {
-      const nodes = rpc.map((secret) => node(new URL(secret.reveal()), allowPrivateNetwork, ca));
-      return [id, evmEvidence({ network: id, nodes, now })];
-    }),
-  );
+  const nodes = openNodes(networks);
+  const chains = new Map([...nodes.of].map(([id, asks]) => [id, evmEvidence({ network: id, nodes: asks, now })]));
   const pages = new Map(
     [...services].map(([id, { pool }]) => {
       const page = { method: 'GET', mostBytes: MOST_PAGE_BYTES } as const;
@@ -52,6 +41,31 @@ export function openEvidence(
   return {
     of: (network, service) => (network === 'sandbox' ? pages.get(service) : chains.get(network)),
     rails: [...new Set(wallets.map(({ rail }) => rail))],
+    close: () => nodes.close(),
+  };
+}
+
+/** The nodes of the configured chains by network. */
+export interface Nodes {
+  readonly of: ReadonlyMap<string, readonly AskNode[]>;
+  close(): Promise<void>;
+}
+
+/** Opens guarded pools to them; no connection is made yet. */
+export function openNodes(networks: Config['networks']): Nodes {
+  const closing: (() => Promise<void>)[] = [];
+  const node = (url: URL, allowPrivateNetwork: boolean, ca: string | null): AskNode => {
+    const pool = openPool({ origin: url.origin, allowPrivateNetwork, ca }, NODE_HEADER_BYTES);
+    closing.push(() => pool.destroy());
+    const path = `${url.pathname}${url.search}`;
+    return (body, signal) => askDocument(pool, { method: 'POST', path, body, mostBytes: MOST_NODE_BYTES, signal });
+  };
+  const open = networks.map(({ id, rpc, allowPrivateNetwork, ca }): [string, AskNode[]] => [
+    id,
+    rpc.map((secret) => node(new URL(secret.reveal()), allowPrivateNetwork, ca)),
+  ]);
+  return {
+    of: new Map(open),
     close: async () => {
       await Promise.all(closing.map((close) => close()));
     },

@@ -56,7 +56,7 @@ export function metricsOptions({ config, budget, ledger, authority, status }: Op
       draining: status.draining,
       ledger: !ledger.ready(),
       policy: !authority.agreed(),
-      store: !status.storeAnswers || !status.recovered || status.storeClosed !== null,
+      store: !status.storeAnswers || !status.recovered || !status.witnessed || status.storeClosed !== null,
     }),
   };
 }
@@ -87,7 +87,7 @@ export async function operatorsOptions(
       draining: status.draining,
       ledger: ledger.ready(),
       policy: true,
-      store: status.storeAnswers && status.recovered && status.storeClosed === null,
+      store: status.storeAnswers && status.recovered && status.witnessed && status.storeClosed === null,
       storeClosed: status.storeClosed,
       development: isDevelopment(config),
     }),

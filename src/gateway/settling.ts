@@ -13,6 +13,8 @@ export interface Status {
   draining: boolean;
   recovered: boolean;
   storeAnswers: boolean;
+  /** A witness has said that it knows no more of this log than there is here, or none is configured. */
+  witnessed: boolean;
   /** Why a store that is shared is closed to this gateway, for people; null while it is open. */
   storeClosed: string | null;
 }

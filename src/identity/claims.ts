@@ -109,7 +109,10 @@ export function isName(value: unknown): value is string {
 
 /** A `token_invalid` that says why; `why` completes "because …". */
 export function invalid(why: string): Refusal {
-  return refuse('token_invalid', `The identity token is not accepted: ${why}.`);
+  return refuse(
+    'token_invalid',
+    `The identity token is not accepted: ${why}. Get another, or ask the gateway's operator.`,
+  );
 }
 
 /** Foreign text for a detail: at most 60 characters of it, in visible ASCII. */

@@ -140,7 +140,10 @@ function bounded(header: CredentialHeader, token: string): Place | Refusal {
 }
 
 function tooLong(header: CredentialHeader): Refusal {
-  return refuse('token_invalid', `The credential in ${header} is longer than ${MAX_TOKEN_LENGTH} characters.`);
+  return refuse(
+    'token_invalid',
+    `The credential in ${header} is longer than ${MAX_TOKEN_LENGTH} characters; send a shorter token.`,
+  );
 }
 
 function wrongScheme(): Refusal {

@@ -223,5 +223,8 @@ const NO_TUNNEL = rawAnswer(
 );
 const UNKNOWN_VERSION = new Error('not HTTP/1.0, and not HTTP/1.1 with a Host');
 const UNREADABLE = rawRefusal(
-  refuse('target_forbidden', 'The request was refused: it cannot be read, or not in one way only.'),
+  refuse(
+    'target_forbidden',
+    'The request was refused: it cannot be read, or not in one way only. Send it as RFC 9112 writes it.',
+  ),
 );

@@ -57,4 +57,5 @@ function pathFault(path: string): string | undefined {
   return dots ? 'its path has a dot segment' : undefined;
 }
 
-const forbidden = (why: string): Refusal => refuse('target_forbidden', `The request target was refused: ${why}.`);
+const forbidden = (why: string): Refusal =>
+  refuse('target_forbidden', `The request target was refused: ${why}. Send it plainly.`);

@@ -74,7 +74,7 @@ function judgeStanding(
   }
   const { id, owner } = entry.agent;
   if (entry.suspended !== null) {
-    return refuse('agent_suspended', `Agent ${id} is suspended: ${entry.suspended}. Its owner is ${owner}.`);
+    return refuse('agent_suspended', `Agent ${id} is suspended: ${entry.suspended}. Ask its owner, ${owner}.`);
   }
   if (entry.untilMs !== null && nowMs >= entry.untilMs) {
     const detail = `The review date of agent ${id} has passed; ${owner}, its owner, has to have it renewed.`;
@@ -98,7 +98,10 @@ export function deniesRequest(rule: Denial, agent: Agent, request: AdmitRequest)
 /** What an agent is told of a rule that forbids. */
 export function deniedBy(rule: Denial): Refusal {
   const reason = rule.because === null ? '' : `: ${rule.because}`;
-  return refuse('denied', `A guardrail of this gateway forbids this${reason}. No entitlement lifts it.`);
+  return refuse(
+    'denied',
+    `A guardrail of this gateway forbids this${reason}. No entitlement lifts it: do something else.`,
+  );
 }
 
 /** Does this entitlement take the request of the agent, today? */

@@ -140,11 +140,14 @@ function judgeAsset(entitlement: Entitlement, { asset, offer }: Candidate): Refu
   if (asset === null) {
     return refuse(
       'asset_unknown',
-      `The service asks for an asset on ${offer.network} that this gateway does not know.`,
+      `The service asks for an asset on ${offer.network} that this gateway does not know; ask its operator to add it.`,
     );
   }
   if (entitlement.assets.has(asset.id)) return true;
-  return refuse('asset_unknown', `The service asks for ${asset.id}, which this agent may not pay with here.`);
+  return refuse(
+    'asset_unknown',
+    `The service asks for ${asset.id}, which this agent may not pay with here; ask its owner.`,
+  );
 }
 
 function judgePayee(entitlement: Entitlement, { offer }: Candidate): Refusal | true {
@@ -157,7 +160,7 @@ function judgeCeiling(set: PolicySet, entitlement: Entitlement, cost: Micros): S
   const numbers = { limit: formatMicros(entitlement.ceilingMicros), asked: formatMicros(cost) };
   if (cost <= entitlement.ceilingMicros && cost <= MAX_MICROS) return { check: 'ceiling', refusal: true, numbers };
   const most = `this agent may spend at most ${numbers.limit} ${set.currency} on one payment here`;
-  const detail = `The price is ${numbers.asked} ${set.currency}; ${most}.`;
+  const detail = `The price is ${numbers.asked} ${set.currency}; ${most}. Ask for less, or its owner for more.`;
   return { check: 'ceiling', refusal: refuse('over_ceiling', detail), numbers };
 }
 
@@ -169,7 +172,7 @@ function judgeMaxPrice(set: PolicySet, maxPrice: NonNullable<Demand['maxPrice']>
   const numbers = { limit: formatMicros(maxPrice.micros), asked: formatMicros(cost) };
   if (cost <= maxPrice.micros) return { check: 'max_price', refusal: true, numbers };
   const most = `over the Purser-Max-Price of ${numbers.limit} ${set.currency}`;
-  const detail = `The price is ${numbers.asked} ${set.currency}, ${most}.`;
+  const detail = `The price is ${numbers.asked} ${set.currency}, ${most}. Raise that, or do without.`;
   return { check: 'max_price', refusal: refuse('over_max_price', detail), numbers };
 }
 

@@ -32,8 +32,8 @@ export interface Redemption {
 
 // Hashes of the events `Transfer(address,address,uint256)` (ERC-20), `AuthorizationUsed(address,bytes32)` and
 // `AuthorizationCanceled(address,bytes32)` (EIP-3009).
-const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef';
-const USED = '0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5';
+export const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef';
+export const USED = '0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5';
 const CANCELLED = '0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81';
 
 /** The books of one chain. */
@@ -94,17 +94,20 @@ async function readFacts(node: EvmNode, proof: Authorisation, signal: AbortSigna
   const spent = await node.isSpent(token, payer, nonce, final, signal);
   if (!spent) return { final, spent, used: [], cancelled: [] };
   const topics = [[USED, CANCELLED], topicOf(payer), nonce];
-  const logs = await node.logsSince({ address: token, topics }, proof.heldAt - CLOCK_SKEW_MS, final, signal);
+  const sinceMs = proof.heldAt - CLOCK_SKEW_MS;
   const used: Redemption[] = [];
-  for (const log of logs) {
+  const cancelled: ChainLog[] = [];
+  for (const log of await node.logsSince({ address: token, topics }, sinceMs, final, signal)) {
     const own = log.address === token && log.topics[1] === topicOf(payer) && log.topics[2] === nonce;
     if (!own) throw new NodeContradicts('gives an event that nobody asked for');
-    if ((await node.blockAt(log.block, signal)).hash !== log.blockHash) {
-      throw new NodeContradicts(`gives an event of another block ${log.block}`);
-    }
+    const { hash, timeMs } = await node.blockAt(log.block, signal);
+    if (hash !== log.blockHash) throw new NodeContradicts(`gives an event of another block ${log.block}`);
+    // A service chooses what the nonce is made of: an event of before this proof is that of another payment.
+    if (timeMs < sinceMs) continue;
     if (log.topics[0] === USED) used.push(redemption(log, await node.logsOf(log.transaction, signal)));
+    else cancelled.push(log);
   }
-  return { final, spent, used, cancelled: logs.filter(({ topics: [event] }) => event === CANCELLED) };
+  return { final, spent, used, cancelled };
 }
 
 /**
@@ -125,7 +128,8 @@ function redemption(log: ChainLog, all: readonly ChainLog[]): Redemption {
   return { log, transfers: transfers.map(readTransfer) };
 }
 
-function readTransfer({ topics, data }: ChainLog): Redemption['transfers'][number] {
+/** Whom a `Transfer` paid, and how much. */
+export function readTransfer({ topics, data }: ChainLog): Redemption['transfers'][number] {
   if (topics.length !== 3 || data.length !== 66) throw new NodeUnusable('gives a transfer that cannot be read');
   return { payee: `0x${topics[2]?.slice(26)}`, atoms: BigInt(data) };
 }

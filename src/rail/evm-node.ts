@@ -22,6 +22,12 @@ export interface ChainLog {
   readonly transaction: string;
 }
 
+/** Events of one contract; each topic may be one of several. */
+interface LogFilter {
+  readonly address: string;
+  readonly topics: readonly (string | readonly string[])[];
+}
+
 /** The node contradicts itself, the other node or time: somebody has to look. */
 export class NodeContradicts extends NodeUnusable {}
 
@@ -83,27 +89,41 @@ export class EvmNode {
     return word === 1n;
   }
 
-  /** The events of a contract with these topics, from the blocks of `sinceMs` to `final`, oldest first. */
-  async logsSince(
-    filter: { readonly address: string; readonly topics: readonly (string | readonly string[])[] },
-    sinceMs: number,
-    final: Block,
-    signal: AbortSignal,
-  ): Promise<ChainLog[]> {
+  /**
+   * The events of a contract with these topics, from the blocks of `sinceMs` to `final`, oldest first; as many as can
+   * be read with {@link LOG_QUESTIONS}.
+   */
+  async logsSince(filter: LogFilter, sinceMs: number, final: Block, signal: AbortSignal): Promise<ChainLog[]> {
     const logs: ChainLog[] = [];
     let from = await this.#blockBefore(sinceMs, final, signal);
     for (let asked = 0; from <= final.number && asked < LOG_QUESTIONS; asked += 1) {
-      const last = from + LOG_BLOCKS - 1n;
-      const to = last < final.number ? last : final.number;
-      const range = { fromBlock: hexOf(from), toBlock: hexOf(to) };
-      const found = readList(await callNode(this.#ask, signal, 'eth_getLogs', [{ ...filter, ...range }]), MOST_LOGS);
-      for (const log of found.map(readLog)) {
-        if (log.block < from || log.block > to) throw new NodeContradicts('gives an event of a block nobody asked for');
-        logs.push(log);
-      }
+      const to = lastOf(from, final);
+      logs.push(...(await this.#logsIn(filter, from, to, signal)));
       from = to + 1n;
     }
     return logs;
+  }
+
+  /** As {@link logsSince}, but all of them, however many blocks have to be asked for. */
+  async *everyLogSince(
+    filter: LogFilter,
+    sinceMs: number,
+    final: Block,
+    signal: AbortSignal,
+  ): AsyncGenerator<ChainLog> {
+    for (let from = await this.#blockBefore(sinceMs, final, signal); from <= final.number; ) {
+      const to = lastOf(from, final);
+      yield* await this.#logsIn(filter, from, to, signal);
+      from = to + 1n;
+    }
+  }
+
+  async #logsIn(filter: LogFilter, from: bigint, to: bigint, signal: AbortSignal): Promise<ChainLog[]> {
+    const range = { fromBlock: hexOf(from), toBlock: hexOf(to) };
+    const found = readList(await callNode(this.#ask, signal, 'eth_getLogs', [{ ...filter, ...range }]), MOST_LOGS);
+    const logs = found.map(readLog);
+    if (logs.every(({ block }) => block >= from && block <= to)) return logs;
+    throw new NodeContradicts('gives an event of a block nobody asked for');
   }
 
   /** All events of a transaction that succeeded, in order. */
@@ -159,6 +179,12 @@ const AUTHORIZATION_STATE = '0xe94a0102';
 /** An address as a topic or argument: 32 bytes. */
 export function topicOf(address: string): string {
   return `0x${address.slice(2).padStart(64, '0')}`;
+}
+
+/** The last block of the question that begins with `from`. */
+function lastOf(from: bigint, final: Block): bigint {
+  const last = from + LOG_BLOCKS - 1n;
+  return last < final.number ? last : final.number;
 }
 
 const hexOf = (number: bigint): string => `0x${number.toString(16)}`;

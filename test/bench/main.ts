@@ -1,7 +1,8 @@
 // `npm run bench`: figures measured side by side in one run, and which goal holds. `--quick` is a short run;
-// `--only free|paid|holds|rebuild|process|start` runs one part (comma-separated: some).
+// `--only free|paid|holds|rebuild|process|start|commands` runs one part (comma-separated: some).
 import { parseArgs } from 'node:util';
 import { CORE, pin } from './children.ts';
+import { benchCommands } from './commands.ts';
 import { benchFree } from './free.ts';
 import { benchHolds } from './holds.ts';
 import { benchPaid } from './paid.ts';
@@ -21,6 +22,7 @@ const PARTS = {
   rebuild: benchRebuild,
   process: benchProcess,
   start: benchStart,
+  commands: benchCommands,
 } as const;
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });

@@ -69,7 +69,7 @@ const replaced =
   ([first, ...rest]: Row[]) =>
     first ? [{ ...first, ...by }, ...rest] : [];
 
-test('where nothing is wrong nothing is named: receipts, budgets of every window, and the merchant’s books', async () => {
+test('where nothing is wrong nothing is named: receipts, budgets of every window, the merchant’s books', async () => {
   await market(4, 1);
   const answer = await audited([...config(), ...books()]);
   expect(answer.differences).toEqual([]);
@@ -140,7 +140,7 @@ test('only what lies in the period is asked for, and a proof that still lives ne
   expect(kinds(await withBooks((rows) => [...rows, stranger]))).toEqual(['transfer_without_receipt']);
 });
 
-test('a budget store that forgot, invented or altered something is told, counter by counter and hold by hold', async () => {
+test('what the budget store forgot, invented or altered is told, counter by counter and hold by hold', async () => {
   await market(2, 1);
   await stand.gateway.close();
   const state = join(stand.gateway.folder, 'var', 'purser.sqlite');
@@ -172,7 +172,7 @@ test('a budget store that forgot, invented or altered something is told, counter
     tamper(stand.gateway.folder, 'PRAGMA wal_checkpoint(TRUNCATE)');
     restore(state, before);
   }
-});
+}, 90_000);
 
 function restore(state: string, before: Buffer): void {
   for (const suffix of ['-wal', '-shm']) rmSync(`${state}${suffix}`, { force: true });

@@ -20,7 +20,19 @@ function purser(...args: string[]): Promise<{ code: number; out: string; err: st
 test('help and version go to standard output and are exit code 0', async () => {
   const help = await purser('--help');
   expect([help.code, help.err]).toEqual([0, '']);
-  for (const name of ['serve', 'demo', 'check', 'token', 'receipts', 'report', 'budgets', 'holds', 'stop', 'start']) {
+  for (const name of [
+    'serve',
+    'demo',
+    'check',
+    'token',
+    'receipts',
+    'report',
+    'audit',
+    'budgets',
+    'holds',
+    'stop',
+    'start',
+  ]) {
     expect(help.out).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
   }
   expect((await purser('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);

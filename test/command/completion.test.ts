@@ -61,7 +61,7 @@ for (const [shell, ask] of Object.entries(ASK)) {
     const script = await printed('completion', shell);
     const offered = (...words: string[]) => ask(script, ['purser', ...words]);
     expect(offered('re')).toEqual(['receipts', 'report']);
-    expect(offered('receipts', '')).toEqual(['checkpoint', 'export', 'list', 'prove', 'show', 'verify']);
+    expect(offered('receipts', '')).toEqual(['checkpoint', 'export', 'list', 'merge', 'prove', 'show', 'verify']);
     expect(offered('receipts', 'list', '--')).toEqual(expect.arrayContaining(SELECTORS));
     expect(offered('receipts', 'export', '--')).not.toContain('--kind');
     expect(offered('holds', 'resolve', '--as', '')).toEqual(['settled', 'voided']);

@@ -56,6 +56,7 @@ test('the set-up that is commented out is valid as well', () => {
     .replace('store: embedded', 'store: redis')
     .replace(/^ {2}tokens: \[\].*\n/m, '')
     .replace(/^networks: \[\]/m, 'networks:')
+    .replace(/^witnesses: \[\]/m, 'witnesses:')
     .replace(/^( *)# (?=( *)[-{a-z}][^\n]*[:\]}])/gm, '$1')
     .replace(/^( *)tlsAhead: true.*\n/m, '')
     .replace(/^ *(Off loopback|Take `dev).*\n/gm, '')
@@ -69,6 +70,7 @@ test('the set-up that is commented out is valid as well', () => {
     'idp-ca.pem': certificate,
     'weather-ca.pem': certificate,
     'node-ca.pem': certificate,
+    'witness-ca.pem': certificate,
   });
   const keys = { EVM_PRIVATE_KEY: '12'.repeat(32), PURSER_SHARED_KEY: '34'.repeat(32) };
   const env = { ...keys, BASE_RPC_URL: 'https://node.example/v1/key' };

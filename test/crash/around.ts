@@ -1,8 +1,10 @@
 // What is put around the real parts of a gateway that shall die at a named moment: each wrapper says which moments are
 // reached, and changes nothing else.
 import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { Budget } from '../../src/budget/budget.ts';
+import type { SharedBudget } from '../../src/budget/redis-budget.ts';
 import type { Service } from '../../src/exchange/parts.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Wallet } from '../../src/rail/rail.ts';
@@ -33,7 +35,9 @@ function budgetOf(real: Budget): Budget {
     const run = Reflect.get(real, step).bind(real);
     const around = async (...given: unknown[]) => {
       const answer = run(...given);
-      setImmediate(() => reach(`${step} sent`));
+      // On its way for a turn, and whoever asked has not seen the answer, however quick that was.
+      await nextTurn();
+      reach(`${step} sent`);
       const result = await answer;
       reach(done);
       return result;
@@ -51,26 +55,29 @@ export const embeddedBudget =
 
 /** Around `openRedisBudget`. */
 export const openRedisBudget =
-  (real: (...given: unknown[]) => Promise<Budget>) =>
-  async (...given: unknown[]): Promise<Budget> =>
-    budgetOf(await real(...given));
+  (real: (...given: unknown[]) => Promise<SharedBudget>) =>
+  async (...given: unknown[]): Promise<SharedBudget> => {
+    const shared = await real(...given);
+    return { ...shared, budget: budgetOf(shared.budget) };
+  };
 
 /** Around `openLedger`. */
 export const openLedger =
   (real: (...given: unknown[]) => Promise<Ledger>) =>
   async (...given: unknown[]): Promise<Ledger> => {
     const ledger = await real(...given);
+    const words = new Map<number, string>();
     return withMethods(ledger, {
       seal: async (entry) => {
         reach(`${wordFor(entry.kind)} before seal`);
         const sealed = await ledger.seal(entry);
+        words.set(sealed.receipt.seq, wordFor(entry.kind));
         reach(`${wordFor(entry.kind)} sealed`);
         return sealed;
       },
       applied: async (seq) => {
-        reach('applied before mark');
+        reach(`${words.get(seq)} before mark`);
         await ledger.applied(seq);
-        reach('marked');
       },
     });
   };
@@ -111,12 +118,18 @@ function carriesProof({ headers }: Dispatcher.DispatchOptions): boolean {
 }
 
 function followed(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+  let isSent = false;
+  const sent = (): void => {
+    if (!isSent) reach('proof sent');
+    isSent = true;
+  };
   return withMethods(handler, {
     onRequestStart(...given) {
       handler.onRequestStart?.(...given);
-      setImmediate(() => reach('proof sent'));
+      setImmediate(sent);
     },
     onResponseStart(...given) {
+      sent();
       if (given[1] >= 200) reach('answer head received');
       handler.onResponseStart?.(...given);
     },

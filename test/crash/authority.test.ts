@@ -25,8 +25,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+type Store = Pick<TestStore, 'sections' | 'env'>;
+
 /** Starts it, does the work that it dies of at that moment, and starts it again with these policies. */
-async function dies(moment: string, store: TestStore, policies: string, work: () => unknown): Promise<void> {
+async function dies(moment: string, store: Store, policies: string, work: () => unknown): Promise<void> {
   const armed = join(folder, 'armed');
   const setup: GatewaySetup = { folder, sections: store.sections };
   const env = { ...store.env, ...dyingEnv({ moment, nth: 1, armed, signal: 'SIGKILL' }) };
@@ -41,6 +43,21 @@ async function dies(moment: string, store: TestStore, policies: string, work: ()
 const versions = async (): Promise<(string | undefined)[]> =>
   (await gateway.receipts()).filter(({ kind }) => kind === 'policy').map(({ change }) => change?.version);
 
+for (const moment of ['policy before seal', 'policy durable']) {
+  test(`${moment}: the new set is in force and sealed once`, async () => {
+    await dies(moment, { sections: {}, env: {} }, AFTER, () => {
+      writeFileSync(join(folder, 'policies', 'policy.yaml'), AFTER);
+      gateway.child.kill('SIGHUP');
+    });
+    const { version } = await gateway.api<{ version: string }>('policy');
+    const sealed = await versions();
+    expect(sealed).toHaveLength(2);
+    expect(sealed[0]).not.toBe(version);
+    expect(sealed[1]).toBe(version);
+    await expectVerified(gateway);
+  });
+}
+
 for (const { name, available, open } of STORES) {
   describe.runIf(available)(name, () => {
     let store: TestStore;
@@ -48,21 +65,6 @@ for (const { name, available, open } of STORES) {
       store = await open();
       return () => store.close();
     });
-
-    for (const moment of ['policy before seal', 'policy durable']) {
-      test(`${moment}: the new set is in force and sealed once`, async () => {
-        await dies(moment, store, AFTER, () => {
-          writeFileSync(join(folder, 'policies', 'policy.yaml'), AFTER);
-          gateway.child.kill('SIGHUP');
-        });
-        const { version } = await gateway.api<{ version: string }>('policy');
-        const sealed = await versions();
-        expect(sealed).toHaveLength(2);
-        expect(sealed[0]).not.toBe(version);
-        expect(sealed[1]).toBe(version);
-        await expectVerified(gateway);
-      });
-    }
 
     for (const moment of ['operator before seal', 'operator durable']) {
       test(`${moment}: a stop that was ordered is in force and can be lifted`, async () => {

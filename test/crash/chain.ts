@@ -1,6 +1,6 @@
 // One gateway that is killed again and again: at each point it is started again, judged, and told where to die next.
 import type { TestStore } from '../support/stores.ts';
-import { expectAgreed, expectFate, expectRepeats } from './judge.ts';
+import { expectAgreed, expectFate, expectRepeats, expectResolved } from './judge.ts';
 import type { FailPoint } from './points.ts';
 import { dieAt, openScene, type Scene } from './scene.ts';
 import type { Till } from './till.ts';
@@ -25,7 +25,7 @@ export class Chain {
   /** Dies at `point`, starts again to die at `next`, and is judged. */
   async die(point: FailPoint, next: FailPoint | undefined): Promise<void> {
     const scene = this.#scene;
-    try {
+    await this.#named(async () => {
       if (this.#armed !== point) await scene.gateways[0]?.kill();
       if (this.#armed !== point) await scene.start(0, point);
       this.#armed = undefined;
@@ -37,6 +37,21 @@ export class Chain {
       const told = await expectAgreed(scene);
       expectFate(scene, point, told, died);
       await expectRepeats(scene, told, died);
+    });
+  }
+
+  /** What is uncertain in the end is looked up. */
+  async resolve(): Promise<void> {
+    await this.#named(async () => {
+      await this.#scene.gateways[0]?.kill();
+      await this.#scene.start(0);
+      await expectResolved(this.#scene);
+    });
+  }
+
+  async #named(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       if (error instanceof Error) error.message = `${this.#name}: ${error.message}`;
       throw error;

@@ -32,3 +32,7 @@ for (const [n, point] of POINTS.entries()) {
     await Promise.all(chains.map((chain) => chain.die(point, POINTS[n + 1])));
   });
 }
+
+test('after all of it, what is uncertain is looked up: budgets, receipts and books are equal', async () => {
+  await Promise.all(chains.map((chain) => chain.resolve()));
+});

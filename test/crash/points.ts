@@ -1,4 +1,5 @@
 // The moments at which a gateway is killed, and what each purchase that dies there must have become.
+import type { FailPlan } from './plan.ts';
 
 /** What a purchase is once its gateway is back. */
 export type Fate =
@@ -19,13 +20,16 @@ export interface FailPoint {
   readonly fate: Fate;
   /** The write that was under way is cut in half before the gateway starts again, as by a loss of power. */
   readonly torn: boolean;
+  /** How often the moment comes before the process is sent this; SIGSTOP only stops it. */
+  readonly nth: number;
+  readonly signal: FailPlan['signal'];
   /** Can the proof have been redeemed? */
   readonly paid: 'no' | 'maybe' | 'yes';
 }
 
 /** `title`: the moment as `around.ts` calls it, behind the id of the hostile case that it belongs to, if any. */
 function point(title: string, fate: Fate, paid: FailPoint['paid'], more: Partial<FailPoint> = {}): FailPoint {
-  return { title, fate, paid, moment: title.replace(/^.*: /, ''), torn: false, ...more };
+  return { title, fate, paid, moment: title.replace(/^.*: /, ''), torn: false, nth: 3, signal: 'SIGKILL', ...more };
 }
 
 /** Every durable step of a purchase: before it, in it and after it. */
@@ -50,7 +54,7 @@ export const POINTS: readonly FailPoint[] = [
   point('CRASH-08: outcome sealed', 'settled', 'yes'),
   point('CRASH-08: settle sent', 'settled', 'yes'),
   point('CRASH-09: settled', 'settled', 'yes'),
-  point('CRASH-09: applied before mark', 'settled', 'yes'),
+  point('CRASH-09: outcome before mark', 'settled', 'yes'),
   point('CRASH-09: delivered before seal', 'answered', 'yes'),
   point('CRASH-10: delivered torn', 'answered', 'yes', { moment: 'delivered durable', torn: true }),
   point('delivered sealed', 'answered', 'yes'),

@@ -25,6 +25,8 @@ export interface Purchase {
 /** The gateways, their merchant, and everything that was asked of them. */
 export interface Scene {
   readonly till: Till;
+  /** Where each gateway has its files. */
+  readonly folders: readonly string[];
   /** Those that run, by their place; a dead one's place is undefined. */
   readonly gateways: (GatewayProcess | undefined)[];
   readonly purchases: Purchase[];
@@ -35,8 +37,6 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-/** On the n-th time a moment is reached the gateway dies. */
-const NTH = 3;
 const AGENTS = 4;
 const ARMED = 'armed';
 
@@ -47,23 +47,28 @@ export async function openScene(store: TestStore, till: Till, places: number, ro
   const gateways: (GatewayProcess | undefined)[] = [];
   return {
     till,
+    folders,
     gateways,
     room,
     purchases: [],
     async start(place, point) {
       const folder = folders[place] ?? '';
-      const plan = { moment: point?.moment ?? '', nth: NTH, armed: join(folder, ARMED), signal: 'SIGKILL' } as const;
-      rmSync(plan.armed, { force: true });
+      const armed = join(folder, ARMED);
+      rmSync(armed, { force: true });
+      const dying = point?.moment
+        ? dyingEnv({ moment: point.moment, nth: point.nth, armed, signal: point.signal })
+        : {};
       const gateway = await spawnGateway({
         ...setup,
         folder,
         sections: { ...sections, ...store.sections },
-        env: { ...env, ...store.env, ...(point?.moment ? dyingEnv(plan) : {}) },
+        env: { ...env, ...store.env, ...dying },
       });
       gateways[place] = gateway;
       return gateway;
     },
     async close() {
+      for (const gateway of gateways) gateway?.child.kill('SIGCONT');
       await Promise.all(gateways.map((gateway) => gateway?.close()));
       for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     },
@@ -98,7 +103,7 @@ export async function dieAt(scene: Scene, point: FailPoint): Promise<void> {
   const agents = Array.from({ length: AGENTS }, async (_, n) => {
     for (let turn = n; !over; turn += 1) await buyAt(scene, turn);
   });
-  if (point.moment === null) killWhenPaid(scene.till, victim);
+  if (point.moment === null) killWhenPaid(scene.till, point.nth, victim);
   else writeFileSync(join(victim.folder, ARMED), '');
   const [, signal] = await Promise.race([died, sleep(20_000, [])]);
   over = true;
@@ -109,19 +114,19 @@ export async function dieAt(scene: Scene, point: FailPoint): Promise<void> {
   if (point.torn) tearLastWrite(join(victim.folder, 'var'));
 }
 
-function killWhenPaid(till: Till, victim: GatewayProcess): void {
+function killWhenPaid(till: Till, nth: number, victim: GatewayProcess): void {
   let seen = 0;
   till.onPaid = () => {
     seen += 1;
-    if (seen === NTH) victim.child.kill('SIGKILL');
+    if (seen === nth) victim.child.kill('SIGKILL');
   };
 }
 
-/** A new purchase at one of the gateways that run; with none left it waits a little. */
-async function buyAt(scene: Scene, turn: number): Promise<void> {
+/** A new purchase at one of the gateways that run; with none left it waits a little. Answers a refusal's code. */
+export async function buyAt(scene: Scene, turn: number): Promise<string | null> {
   const running = scene.gateways.filter((gateway) => gateway !== undefined);
   const gateway = running[turn % running.length];
-  if (!gateway) return void (await sleep(10));
+  if (!gateway) return sleep(10, null);
   const n = scene.purchases.length;
   const purchase: Purchase = { target: `/v1/${n}`, key: n % 4 === 3 ? null : `key-${n}`, status: null, code: null };
   scene.purchases.push(purchase);
@@ -132,4 +137,5 @@ async function buyAt(scene: Scene, turn: number): Promise<void> {
     const place = scene.gateways.indexOf(gateway);
     if (place >= 0) scene.gateways[place] = undefined;
   }
+  return purchase.code;
 }

@@ -17,6 +17,8 @@ export interface Till {
   taken(): Promise<bigint>;
   /** What is wrong with the proofs it was handed: worthless or repeated ones. */
   faults(): string[];
+  /** Does it tell what became of a payment? Not at first. */
+  tells: boolean;
   /** Called when a proof is in its hands, before it answers. */
   onPaid: (() => void) | null;
   close(): Promise<void>;
@@ -27,6 +29,9 @@ export const PRICE = 20_000n;
 
 const LIMITS = '{ paymentSettle: 5s, holdLease: 2s, diskReserve: 0B, unsettled: 100000 }';
 
+/** Proofs that die soon, so that what was never paid comes back within a test. */
+const WALLETS = '\n  - { id: play, rail: sandbox, key: { file: sandbox.pem }, proofLifetime: 5s }';
+
 /** Sells everything for {@link PRICE} in play money. */
 export async function sandboxTill(): Promise<Till> {
   const merchant = await hostileMerchant({
@@ -35,18 +40,21 @@ export async function sandboxTill(): Promise<Till> {
       till.onPaid?.();
       return goods;
     },
+    told: (nonce, { taken }) =>
+      till.tells ? JSON.stringify({ redeemed: taken.some((one) => one.nonce === nonce) }) : undefined,
   });
   const till: Till = {
     url: merchant.url,
     setup: (room) => ({
       upstream: merchant.url,
       policies: policy({ limit: limitFor(room), per: 'all', window: 'window: total' }),
-      sections: { limits: LIMITS },
+      sections: { limits: LIMITS, wallets: WALLETS },
     }),
     token: (gateway) => gateway.token(),
     paidFor: (target) => merchant.requests.filter((request) => request.paid && request.target === target).length,
     taken: async () => BigInt(merchant.books.taken.length) * PRICE,
     faults: () => [...merchant.books.worthless, ...Array.from({ length: merchant.books.replays }, () => 'a repeat')],
+    tells: false,
     onPaid: null,
     close: () => merchant.close(),
   };
@@ -54,4 +62,4 @@ export async function sandboxTill(): Promise<Till> {
 }
 
 /** `0.10 USD` for five. */
-const limitFor = (room: number): string => `${(Number(PRICE) * room) / 1_000_000} USD`;
+const limitFor = (room: number): string => `${((Number(PRICE) * room) / 1_000_000).toFixed(2)} USD`;

@@ -77,6 +77,14 @@ export async function startChain(chainId = 31_337): Promise<Chain> {
   const reader = createPublicClient({ chain, transport, pollingInterval: 10 });
   const writer = createWalletClient({ chain, transport, account: privateKeyToAccount(gasPayer) });
 
+  // Transactions of one account go in one after the other, however many ask at once.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+
   async function mined(hash: Hex): Promise<Address | null> {
     const { status, contractAddress } = await reader.waitForTransactionReceipt({ hash });
     if (status !== 'success') throw new Error('the chain reverted the transaction');
@@ -95,7 +103,7 @@ export async function startChain(chainId = 31_337): Promise<Chain> {
     async fund(atoms) {
       const key = generatePrivateKey();
       const owner = privateKeyToAccount(key).address;
-      await mined(await writer.writeContract({ ...token, functionName: 'mint', args: [owner, atoms] }));
+      await mined(await inTurn(() => writer.writeContract({ ...token, functionName: 'mint', args: [owner, atoms] })));
       return { key, address: owner };
     },
     balanceOf: (owner) => reader.readContract({ ...token, functionName: 'balanceOf', args: [hex(owner)] }),
@@ -110,7 +118,9 @@ export async function startChain(chainId = 31_337): Promise<Chain> {
         args,
         account: writer.account,
       });
-      const hash = await writer.writeContract({ ...token, functionName: 'transferWithAuthorization', args });
+      const hash = await inTurn(() =>
+        writer.writeContract({ ...token, functionName: 'transferWithAuthorization', args }),
+      );
       await mined(hash);
       return hash;
     },
@@ -129,12 +139,12 @@ export async function startChain(chainId = 31_337): Promise<Chain> {
       });
       const { r, s, yParity } = parseSignature(signature);
       const args = [payer.address, hex(nonce), 27 + yParity, r, s] as const;
-      const hash = await writer.writeContract({ ...token, functionName: 'cancelAuthorization', args });
+      const hash = await inTurn(() => writer.writeContract({ ...token, functionName: 'cancelAuthorization', args }));
       await mined(hash);
       return hash;
     },
     async mine() {
-      await provider.request({ method: 'evm_mine', params: [{}] });
+      await inTurn(() => provider.request({ method: 'evm_mine', params: [{}] }));
     },
     call: (method, params) => provider.request({ method, params } as Parameters<typeof provider.request>[0]),
     async advance(seconds) {

@@ -15,6 +15,8 @@ export interface EvmMerchant {
   readonly recipient: Address;
   /** The transactions it settled, in order. */
   readonly settled: readonly string[];
+  /** The targets for which a payment credential came, in order. */
+  readonly paid: readonly string[];
   /** The authorisations it kept to itself, in order. */
   readonly kept: readonly Authorisation[];
   close(): Promise<void>;
@@ -36,6 +38,7 @@ export async function evmMerchant(chain: Chain, options: EvmMerchantOptions): Pr
   const { price, realm = 'evm.test', expires, keeps = () => false } = options;
   const recipient = privateKeyToAccount(generatePrivateKey()).address;
   const settled: string[] = [];
+  const paid: string[] = [];
   const kept: Authorisation[] = [];
   const till = Mppx.create({
     methods: [
@@ -64,6 +67,7 @@ export async function evmMerchant(chain: Chain, options: EvmMerchantOptions): Pr
   const server = createServer(async (request, response) => {
     request.resume();
     const { authorization } = request.headers;
+    if (/^Payment /i.test(authorization ?? '')) paid.push(request.url ?? '');
     const asked = new Request(`http://${realm}/`, { headers: authorization === undefined ? {} : { authorization } });
     const outcome = await till.charge({ amount: price, ...(expires && { expires: expires() }) })(asked);
     const answer = outcome.status === 402 ? outcome.challenge : outcome.withReceipt(Response.json({ goods: true }));
@@ -77,6 +81,7 @@ export async function evmMerchant(chain: Chain, options: EvmMerchantOptions): Pr
     url: `http://127.0.0.1:${address.port}`,
     recipient,
     settled,
+    paid,
     kept,
     async close() {
       const closed = once(server, 'close');

@@ -45,6 +45,8 @@ export interface Books {
   readonly worthless: string[];
 }
 
+const TOLD = '/.well-known/sandbox-payments/';
+
 type Choose = (nth: number, request: CapturedRequest) => Script;
 
 /** How it behaves; `nth` counts its unpaid or its paid requests from 1. */
@@ -55,8 +57,8 @@ export interface HostileOptions {
   readonly unpaid?: Script | Choose;
   /** After a payment credential; default: the goods. */
   readonly paid?: Script | Choose;
-  /** The body of the page that tells what became of a payment; default: there is none. */
-  readonly told?: () => string;
+  /** The body of the page that tells what became of the payment of that nonce; undefined: there is none. */
+  readonly told?: (nonce: string, books: Books) => string | undefined;
   /** False: acts as soon as the header section is there and captures what came until then. */
   readonly readBody?: boolean;
 }
@@ -85,8 +87,8 @@ export async function hostileMerchant(options: HostileOptions = {}): Promise<Hos
     const captured = await capture(message, tapped, options.readBody !== false).catch(() => undefined);
     if (captured === undefined) return;
     // What became of a payment (docs/sandbox-rail.md): being asked is no event of a script.
-    if (captured.target.startsWith('/.well-known/sandbox-payments/')) {
-      const page = options.told?.();
+    if (captured.target.startsWith(TOLD)) {
+      const page = options.told?.(captured.target.slice(TOLD.length), books);
       const head = `${page === undefined ? '404 Not Found' : '200 OK'}\r\nDate: ${new Date().toUTCString()}`;
       message.socket.write(`HTTP/1.1 ${head}\r\nContent-Length: ${page?.length ?? 0}\r\n\r\n${page ?? ''}`);
       return;

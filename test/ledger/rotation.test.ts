@@ -77,7 +77,7 @@ function withOneMore(log: TestLog, key: LogKey, entry = purchase('refused', 9)):
   ];
 }
 
-test('LOG-08 a receipt or head signed by a retired key does not verify, nor one by a key no rotation named', async () => {
+test('LOG-08 what a retired key signed does not verify, nor what a key signed that no rotation named', async () => {
   const log = openLog();
   log.seal(purchase('intended', 1));
   const retired = readLogKey(log.dir, undefined);
@@ -88,7 +88,7 @@ test('LOG-08 a receipt or head signed by a retired key does not verify, nor one 
   expect(await verifyLog(withOneMore(log, retired), { keys })).toMatchObject({ ok: false, seq: 3 });
   const undated = { keys: keys.keys.map((key) => ({ ...Object(key), seq: undefined })) };
   expect(await verifyLog(withOneMore(log, retired), { keys: undated })).toMatchObject({ ok: false, seq: 3 });
-  // A part that begins after the rotation has no chain to the key before it: the key set says since when it is retired.
+  // A part that begins after the rotation has no chain to the key before it: the key set says when it was retired.
   const part = withOneMore(log, retired).slice(-2);
   expect(await verifyLog(part, { keys })).toMatchObject({ ok: false, seq: 3, fault: expect.stringMatching(/retired/) });
   const other = readLogKey(openLog().dir, undefined);
@@ -96,7 +96,7 @@ test('LOG-08 a receipt or head signed by a retired key does not verify, nor one 
   expect(await verifyLog(withOneMore(log, other), { keys: both })).toMatchObject({ ok: false, seq: 3 });
 });
 
-test('a stolen retired key leads no log to a key of the thief’s, and only an operator’s receipt names a key', async () => {
+test('a stolen retired key leads no log to another key, and only an operator’s receipt names a key', async () => {
   const log = openLog();
   log.seal(purchase('intended', 1));
   const stolen = readLogKey(log.dir, undefined);

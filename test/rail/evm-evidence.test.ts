@@ -2,6 +2,8 @@
 // fall silent. Only what is shown at a finalised block is an end; every doubt is unknown.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Secret } from '../../src/domain/secret.ts';
+import { openEvidence } from '../../src/gateway/evidence.ts';
 import { alarming, type Evidence, type ExposedProof, unknown } from '../../src/rail/evidence.ts';
 import { openEvmWallet } from '../../src/rail/evm.ts';
 import { agree, evmEvidence } from '../../src/rail/evm-evidence.ts';
@@ -210,6 +212,14 @@ test('a node that falls back, or has another block than it finalised, ends nothi
   expect(await lookAt(proof, source)).toMatchObject({ verdict: 'dead' });
 });
 
+test('a use of before this proof was made is that of another payment', async () => {
+  const { proof } = await redeemed();
+  const later = { ...proof, heldAt: proof.heldAt + 3_600_000 };
+  const evidence = await lookAt(later);
+  expect(evidence).toMatchObject({ verdict: 'unknown', alarming: false });
+  expect(evidence.seen).toMatch(/neither its use nor its cancellation is found/);
+});
+
 test('of a batch only the transfer of this very use counts', async () => {
   const { proof } = await redeemed();
   const others = (logs: Log[]) => {
@@ -235,7 +245,7 @@ test('two nodes: only what both show counts; what they deny each other is loud',
   expect(await lookAt(proof, both)).toMatchObject({ verdict: 'unknown', alarming: false });
 
   // One says that it was never used, and its life is over.
-  const { proof: short, authorisation } = await authorised(2);
+  const { proof: short, authorisation } = await authorised(5);
   await chain.settle(authorisation);
   await outlived(short);
   second.alter(({ method }) => (method === 'eth_call' ? { result: word(0n) } : undefined));
@@ -288,4 +298,19 @@ test('a name that is not of this chain is not looked for', async () => {
     expect(await lookAt({ ...proof, identity })).toMatchObject({ verdict: 'unknown' });
   }
   expect(asked).toHaveLength(before);
+});
+
+test('PROXY-27 a node on a private address is not spoken to unless that is allowed', async () => {
+  const { proof } = await redeemed();
+  const before = node.asked.length;
+  const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+  const reached = async (allowPrivateNetwork: boolean) => {
+    const written = { id: chain.network, rpc: [new Secret(node.url)], allowPrivateNetwork, ca: null };
+    const evidences = openEvidence({ networks: [written], wallets: [] }, new Map(), clock);
+    closing.push(() => evidences.close());
+    return evidences.of(chain.network, 'shop')?.evidence(proof, AbortSignal.timeout(3_000));
+  };
+  expect(await reached(false)).toMatchObject({ verdict: 'unknown', seen: 'the node does not answer eth_chainId' });
+  expect(node.asked).toHaveLength(before);
+  expect(await reached(true)).toMatchObject({ verdict: 'redeemed' });
 });

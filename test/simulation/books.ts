@@ -16,6 +16,10 @@ export interface HoldEntry {
   readonly heldAt: number;
   readonly lease: number;
   readonly exposedAt: number;
+  /** Whose purchases of unknown outcome are counted together. */
+  readonly pair: string;
+  /** Its request has ended. */
+  readonly closed: boolean;
 }
 
 /** One window, or part of a rolling one, of a line. */
@@ -35,6 +39,9 @@ export interface StoreEntries {
   readonly lines: ReadonlyMap<string, LineEntry>;
   /** `kind:id` of what is stopped. */
   readonly stops: ReadonlySet<string>;
+  /** How often it was begun anew, and whether it is complete. */
+  readonly generation: number;
+  readonly open: boolean;
 }
 
 export const placeOf = (budget: string, scope: string, start: number): string => `${budget} ${scope} ${start}`;
@@ -49,6 +56,7 @@ export function readEmbedded(db: DatabaseSync): StoreEntries {
       places: places.map(({ budget, scope, windowStart }) => placeOf(budget, scope, windowStart)),
       ...{ agent: String(row.agent), service: String(row.service), wallet: String(row.wallet) },
       ...{ heldAt: Number(row.held_at), lease: Number(row.lease_end), exposedAt: Number(row.exposed_at) },
+      ...{ pair: String(row.pair_name), closed: Number(row.closed_at) > 0 },
     });
   }
   const lines = new Map<string, LineEntry>();
@@ -60,7 +68,7 @@ export function readEmbedded(db: DatabaseSync): StoreEntries {
     lines.set(placeOf(line.budget, line.scope, line.start), line);
   }
   const stops = new Set(all(db, 'SELECT kind, id FROM budget_stops').map(({ kind, id }) => `${kind}:${id}`));
-  return { holds, lines, stops };
+  return { holds, lines, stops, generation: 1, open: true };
 }
 
 const STATEMENTS = new WeakMap<DatabaseSync, Map<string, ReturnType<DatabaseSync['prepare']>>>();
@@ -80,28 +88,26 @@ function all(db: DatabaseSync, sql: string, ...values: number[]) {
 export function readRedis(model: RedisModel): StoreEntries {
   const holds = new Map<string, HoldEntry>();
   const lines = new Map<string, LineEntry>();
-  let stops: ReadonlySet<string> = new Set();
-  const epoch = model.data.get('{town}:epoch');
-  const generation = (epoch?.type === 'hash' ? epoch.fields.get('gen') : undefined) ?? '0';
+  const epoch = hashOf(model, '{town}:epoch');
+  const generation = Number(epoch.get('gen') ?? 0);
+  const stops = new Set(hashOf(model, '{town}:stop').keys());
+  const prefix = `{town}:${generation}:`;
   for (const [key, entry] of model.data) {
-    if (entry.type !== 'hash') continue;
-    const name = nameIn(key, generation);
-    if (name === undefined) continue;
-    if (name === 'stop') stops = new Set(entry.fields.keys());
-    else if (name.startsWith('l:'))
+    if (entry.type !== 'hash' || !key.startsWith(prefix)) continue;
+    const name = key.slice(prefix.length);
+    if (name.startsWith('l:')) {
       for (const line of linesOf(name, entry.fields)) lines.set(placeOf(line.budget, line.scope, line.start), line);
-    else if (name.startsWith('h:')) {
+    } else if (name.startsWith('h:')) {
       const hold = holdOf(name.slice(2), entry.fields);
       if (hold) holds.set(hold.id, hold);
     }
   }
-  return { holds, lines, stops };
+  return { holds, lines, stops, generation, open: epoch.get('state') === 'open' };
 }
 
-/** What a key is called within its generation; undefined for another one's. Keys of control belong to none. */
-function nameIn(key: string, generation: string): string | undefined {
-  const [, of, name = ''] = /^\{town\}:(?:(\d+):)?(.*)$/s.exec(key) ?? [];
-  return of === undefined || of === generation ? name : undefined;
+function hashOf(model: RedisModel, key: string): ReadonlyMap<string, string> {
+  const entry = model.data.get(key);
+  return entry?.type === 'hash' ? entry.fields : new Map();
 }
 
 /** The name of a line: where its window starts or `rolling`, the length of the budget's name, that name, the scope. */
@@ -134,6 +140,7 @@ function holdOf(id: string, fields: ReadonlyMap<string, string>): HoldEntry | un
     ...{ id, state: text('state'), micros: BigInt(text('micros')), places },
     ...{ agent: text('agent'), service: text('service'), wallet: text('wallet') },
     ...{ heldAt: Number(text('heldAt')), lease: Number(text('lease')), exposedAt: Number(text('exposedAt')) },
+    ...{ pair: text('pair'), closed: Number(text('closedAt')) > 0 },
   };
 }
 
@@ -169,16 +176,18 @@ export class LogReader {
 
   /** What was appended since. */
   read(db: DatabaseSync): ReceiptEntry[] {
-    return all(db, 'SELECT seq, bytes, hash FROM receipts WHERE seq > ? ORDER BY seq', this.seq).map((row) => {
-      const bytes = String(row.bytes);
-      const receipt = JSON.parse(bytes) as ReceiptEntry;
-      if (receipt.seq !== this.seq + 1 || Number(row.seq) !== receipt.seq)
-        throw new Error(`receipt ${row.seq} does not follow`);
-      if (receipt.prev !== this.#hash) throw new Error(`receipt ${receipt.id} does not name the one before it`);
-      this.seq = receipt.seq;
-      this.#hash = createHash('sha256').update(bytes).digest('hex');
-      if (this.#hash !== row.hash) throw new Error(`receipt ${receipt.id} has another hash`);
-      return receipt;
-    });
+    return all(db, 'SELECT seq, bytes, hash FROM receipts WHERE seq > ? ORDER BY seq LIMIT 5000', this.seq).map(
+      (row) => {
+        const bytes = String(row.bytes);
+        const receipt = JSON.parse(bytes) as ReceiptEntry;
+        if (receipt.seq !== this.seq + 1 || Number(row.seq) !== receipt.seq)
+          throw new Error(`receipt ${row.seq} does not follow`);
+        if (receipt.prev !== this.#hash) throw new Error(`receipt ${receipt.id} does not name the one before it`);
+        this.seq = receipt.seq;
+        this.#hash = createHash('sha256').update(bytes).digest('hex');
+        if (this.#hash !== row.hash) throw new Error(`receipt ${receipt.id} has another hash`);
+        return receipt;
+      },
+    );
   }
 }

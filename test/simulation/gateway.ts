@@ -21,6 +21,7 @@ import { cutBack } from '../../src/ledger/cut-back.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { ledgerOperations } from '../../src/ledger/ledger-operations.ts';
 import { openLedger } from '../../src/ledger/sealed-ledger.ts';
+
 import type { Log } from '../../src/observe/log.ts';
 import { openSandboxWallet } from '../../src/rail/sandbox.ts';
 import { sandboxEvidence } from '../../src/rail/sandbox-evidence.ts';
@@ -37,8 +38,6 @@ const NO_AGENT = new Agent();
 const SILENT: Log = { access() {}, receipt() {}, event() {}, flush() {} };
 const LOOK_TICK_MS = 250;
 const RESTART_MS = 1_000;
-const MISSING_AFTER_MS = 120_000;
-const ACCOUNT_STANDS = { afterEndMs: KEY_STAYS_MS, afterProofMs: IDENTITY_STAYS_MS };
 
 interface Running {
   readonly life: Life;
@@ -62,10 +61,10 @@ export class SimulatedGateway {
   #life: Life | null = null;
   #running: Running | null = null;
 
-  constructor(world: World, name: string) {
+  constructor(world: World, name: string, file = ':memory:') {
     this.#world = world;
     this.name = name;
-    this.disk = new Disk(name, world.keepsImages);
+    this.disk = new Disk(name, world.keepsImages, file);
   }
 
   /** Does it take requests? */
@@ -157,7 +156,9 @@ export class SimulatedGateway {
     };
     const shared = world.redis ? await this.#redisBudget(life, budgetOptions, state, ledger) : null;
     const budget = shared?.budget ?? embeddedBudget(state, budgetOptions);
-    const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null };
+    const status: Status = {
+      ...{ draining: false, recovered: false, witnessed: true, storeAnswers: true, storeClosed: null },
+    };
     const authority = agreement(budget, () => this.set());
     const watch: Parts['watch'] = {
       began: () => ({ trace: null, step: () => NO_STEP, ended: ({ outcome }) => world.covered(`request ${outcome}`) }),
@@ -190,18 +191,15 @@ export class SimulatedGateway {
     return town.policySet(this.policy, this.#world.plan.times);
   }
 
-  #redisBudget(
-    life: Life,
-    options: BudgetOptions,
-    state: Pick<SimulatedState, 'call'>,
-    ledger: Ledger,
-  ): Promise<SharedBudget> {
+  #redisBudget(life: Life, options: BudgetOptions, state: SimulatedState, ledger: Ledger): Promise<SharedBudget> {
     const world = this.#world;
     const { redis } = world;
     if (!redis) throw new Error('there is no Redis');
-    const durable = { account: accountIn(state, () => ledger.newest()), notes: notesIn(state) };
-    const settings = { url: null, namespace: 'town', replicas: 0, missingAfterMs: MISSING_AFTER_MS };
-    return openRedisBudget({ ...options, ...settings, ...durable }, () => {
+    const shared = {
+      ...{ ...options, url: null, namespace: 'town', replicas: 0, missingAfterMs: town.MISSING_AFTER_MS },
+      ...{ account: accountIn(state, () => ledger.newest()), notes: notesIn(state) },
+    };
+    return openRedisBudget(shared, () => {
       const chance = world.chanceOf(`${life.name} redis`);
       return new WorldLink({
         ...{ timeline: world.timeline, life, gateway: this.name, world: redis, chance, told: world.covered },
@@ -229,22 +227,23 @@ export class SimulatedGateway {
 
   #look(life: Life, parts: Parts, exchange: Exchange, ready: () => boolean): void {
     const world = this.#world;
-    const { budget, ledger, clock } = parts;
+    const { budget, ledger, clock, timers } = parts;
     const sources = new Map(
       [...world.merchants].map(([id]) => [id, sandboxEvidence((path) => world.askPage(life, id, path), clock.now)]),
     );
     const looking = new Looking({
-      ...{ budget, ledger, clock, timers: parts.timers, finisher: exchange.finisher, turns: new Turns() },
+      ...{ budget, ledger, clock, timers, finisher: exchange.finisher, turns: new Turns() },
       evidences: { of: (_network, service) => sources.get(service), rails: ['sandbox'], close: async () => {} },
       seen: (_hold, _rail, { verdict }) => world.covered(`evidence ${verdict}`),
       fault: () => world.covered('fault looking'),
     });
-    parts.timers.every(LOOK_TICK_MS, () => {
+    timers.every(LOOK_TICK_MS, () => {
       if (ready()) void looking.tick();
     });
   }
 }
 
+const ACCOUNT_STANDS = { afterEndMs: KEY_STAYS_MS, afterProofMs: IDENTITY_STAYS_MS };
 const NO_STEP = { context: null, end() {} };
 
 /** As gateway/authority.ts compares the set with the store's record. */

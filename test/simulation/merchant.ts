@@ -70,6 +70,8 @@ export class Merchant {
   down = false;
   /** Everything is fair: the end of a run. */
   honest = false;
+  /** How often it does anything but sell fairly and serve. */
+  oddness = 1;
   readonly #now: () => number;
   readonly #seed: (name: string) => Chance;
   readonly #asked = new Map<string, Asked>();
@@ -101,8 +103,12 @@ export class Merchant {
     return payment === undefined ? this.#demand(arrived, chance) : this.#treat(payment, arrived, chance);
   }
 
+  #fair(chance: Chance): boolean {
+    return this.honest || (this.oddness < 1 && !chance.happens(this.oddness));
+  }
+
   #demand(arrived: Arrived, chance: Chance): Answered {
-    const demand = this.honest ? 'fair' : chance.weighted<Demand>(DEMANDS);
+    const demand = this.#fair(chance) ? 'fair' : chance.weighted<Demand>(DEMANDS);
     this.#told(`demand ${demand}`, null);
     if (demand === 'free') return served('for nothing', chance.between(1, 30));
     if (demand === 'broken') return { ...served('broken', 5), status: 503 };
@@ -110,7 +116,7 @@ export class Merchant {
     if (demand === 'same' && latest && latest.expiresAt > this.#now() + 2_000) return demanded([latest.header], 5);
     const headers =
       demand === 'twoOffers' ? [this.#ask('fair', chance), this.#ask('fair', chance)] : [this.#ask(demand, chance)];
-    const answer = demanded(headers, demand === 'slow' ? chance.between(500, 4_000) : chance.between(1, 40));
+    const answer = demanded(headers, demand === 'slow' ? chance.between(500, 7_500) : chance.between(1, 40));
     return arrived.method === 'HEAD' ? { ...answer, body: '' } : answer;
   }
 
@@ -120,20 +126,23 @@ export class Merchant {
     const currency = demand === 'foreignAsset' ? 'eur' : demand === 'points' ? 'pts' : 'usd';
     const atoms = demand === 'zero' ? 0n : BigInt(demand === 'dear' ? 900 : chance.between(1, 18));
     const life =
-      demand === 'brief' ? chance.between(900, 2_500) : demand === 'expired' ? -5_000 : chance.between(8_000, 90_000);
+      demand === 'brief' ? chance.between(900, 2_500) : demand === 'expired' ? -5_000 : chance.between(8_000, 40_000);
     const expiresAt = this.#now() + life;
     const text = { amount: String(atoms), currency, recipient: demand === 'foreignPayee' ? 'stranger' : this.payee };
     const request = Buffer.from(JSON.stringify(text)).toString('base64url');
     const expires = new Date(expiresAt).toISOString();
     const shown = demand === 'garbled' ? `${request}=!` : request;
-    const header = `Payment id="${id}", realm="${this.id}.test", method="sandbox", intent="charge", request="${shown}", expires="${expires}"`;
+    const params = { id, realm: `${this.id}.test`, method: 'sandbox', intent: 'charge', request: shown, expires };
+    const header = `Payment ${Object.entries(params)
+      .map(([name, value]) => `${name}="${value}"`)
+      .join(', ')}`;
     this.#asked.set(id, { atoms, currency, request, header, expiresAt });
     this.#latest = id;
     return header;
   }
 
   #treat(payment: string, arrived: Arrived, chance: Chance): Answered {
-    const treatment = this.honest ? 'takeAndServe' : chance.weighted<Treatment>(TREATMENTS);
+    const treatment = this.#fair(chance) ? 'takeAndServe' : chance.weighted<Treatment>(TREATMENTS);
     if (treatment.startsWith('take')) {
       const taken = this.#take(payment, arrived);
       if (typeof taken === 'string') {

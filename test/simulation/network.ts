@@ -8,17 +8,8 @@ import type { Life, Timeline } from './timeline.ts';
 
 /** What happens to a call on its way. */
 export const WEATHER = {
-  ...{
-    fine: 80,
-    refused: 2,
-    unanswered: 1,
-    lostThere: 2,
-    resetAfterSending: 2,
-    lostBack: 2,
-    hangs: 1,
-    twice: 3,
-    late: 2,
-  },
+  ...{ fine: 60, refused: 3, unanswered: 1, lostThere: 3, resetAfterSending: 5 },
+  ...{ lostBack: 4, hangs: 2, twice: 5, late: 10 },
 };
 
 export type Weather = keyof typeof WEATHER;

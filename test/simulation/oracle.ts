@@ -13,7 +13,7 @@ import {
 import type { Asked } from './buyer.ts';
 import type { SimulatedGateway } from './gateway.ts';
 import type { Taken } from './merchant.ts';
-import { BUDGETS } from './town.ts';
+import { BUDGETS, LIMITS } from './town.ts';
 import type { World } from './world.ts';
 
 /** What was violated, and how. */
@@ -38,7 +38,7 @@ interface Intent {
 const WORTH: Readonly<Record<string, bigint>> = { usd: 10_000n * 10_000n, pts: 70_003_337n };
 
 /** From taking up a policy set to the last intent that may still be sealed by the one before. */
-const POLICY_BOUND_MS = 6_000;
+const POLICY_BOUND_MS = 3_000;
 
 const NO_MONEY_CODES = new Set([
   ...['token_missing', 'token_invalid', 'token_expired', 'agent_unknown', 'agent_suspended', 'service_unknown'],
@@ -68,6 +68,7 @@ export class Oracle {
   /** Exchanges that were refused. */
   readonly #refused = new Set<string>();
   readonly #takenByHold = new Map<string, Taken>();
+  readonly #takenByChallenge = new Map<string, Taken>();
   readonly #takenByRequest = new Map<string, Taken>();
   readonly #takenByPurchase = new Map<string, Taken>();
   readonly #spent = new Map<string, bigint>();
@@ -78,6 +79,9 @@ export class Oracle {
   #lines: ReadonlyMap<string, LineEntry> = new Map();
   #stops: ReadonlySet<string> = new Set();
   #newest = 0;
+  #generation = 0;
+  /** The generation in which the store has forgotten something. */
+  #damaged = -1;
   #version = -1;
   #versions = new Map<string, number>();
 
@@ -112,6 +116,11 @@ export class Oracle {
     if (this.#world.redis) return;
     this.#holds = new Map();
     this.#newest = 0;
+  }
+
+  /** The shared store has forgotten something: until it is rebuilt its numbers say nothing. */
+  storeForgot(): void {
+    this.#damaged = this.#generation;
   }
 
   /** A gateway took up another policy set. */
@@ -180,7 +189,7 @@ export class Oracle {
   readStore(): StoreEntries {
     const [first] = this.#gateways;
     if (this.#world.redis) return readRedis(this.#world.redis.model);
-    if (!first?.disk.version) return { holds: new Map(), lines: new Map(), stops: new Set() };
+    if (!first?.disk.version) return NOTHING;
     return readEmbedded(first.disk.db);
   }
 
@@ -241,10 +250,19 @@ export class Oracle {
     }
   }
 
-  #judgeStore({ holds, lines, stops }: StoreEntries): void {
+  #judgeStore({ holds, lines, stops, generation, open }: StoreEntries): void {
+    if (generation !== this.#generation || !open || generation === this.#damaged) {
+      // What is being rebuilt is incomplete, and nobody counts on it before it is open.
+      this.#generation = generation;
+      this.#holds = new Map();
+      this.#lines = new Map();
+      this.#stops = new Set();
+      return;
+    }
     const held = new Map<string, bigint>();
     for (const hold of holds.values()) {
       this.#judgeHold(hold, stops);
+      if (hold.state === 'held' && !this.#holds.has(hold.id)) this.#judgeUnsettled(hold);
       if (hold.state !== 'held' && hold.state !== 'exposed') continue;
       for (const place of hold.places) held.set(place, (held.get(place) ?? 0n) + hold.micros);
     }
@@ -265,10 +283,11 @@ export class Oracle {
     if (before?.state === hold.state) return;
     this.#world.covered(`hold ${before?.state ?? 'none'} to ${hold.state}`);
     this.#world.story('store', `hold ${hold.id} ${before ? `${before.state} → ` : ''}${hold.state} (${hold.micros})`);
-    if (!before && this.#holds.size > 0 && hold.heldAt < this.#newest) {
+    // What was never seen as held was brought to a rebuilt store, with the times of its life.
+    if (!before && hold.state === 'held' && this.#holds.size > 0 && hold.heldAt < this.#newest) {
       throw new Violation('13', `the store's time went back by ${this.#newest - hold.heldAt} ms`);
     }
-    this.#newest = Math.max(this.#newest, hold.heldAt);
+    if (hold.state === 'held') this.#newest = Math.max(this.#newest, hold.heldAt);
     const allowed = before ? MOVES[before.state]?.includes(hold.state) : true;
     if (!allowed) throw new Violation('6', `hold ${hold.id} went from ${before?.state} to ${hold.state}`);
     if (hold.state === 'voided' && this.#takenByHold.has(hold.id)) {
@@ -279,6 +298,14 @@ export class Oracle {
     const names = ['all:*', `agent:${hold.agent}`, `service:${hold.service}`, `wallet:${hold.wallet}`];
     const stop = names.find((name) => this.#stops.has(name) && stops.has(name));
     if (stop) throw new Violation('9', `hold ${hold.id} was exposed while ${stop} was stopped`);
+  }
+
+  /** Who has too many purchases of unknown outcome at a service begins no more there. */
+  #judgeUnsettled({ id, pair }: HoldEntry): void {
+    let unsettled = 0;
+    for (const one of this.#holds.values())
+      if (one.pair === pair && one.state === 'exposed' && one.closed) unsettled += 1;
+    if (unsettled >= LIMITS.unsettled) throw new Violation('7', `${id} is held beside ${unsettled} that are unsettled`);
   }
 
   #judgeLine(place: string, line: LineEntry, lines: ReadonlyMap<string, LineEntry>): void {
@@ -295,7 +322,7 @@ export class Oracle {
 
   /** What is settled changes only by a hold that is settled. */
   #judgeSettled(holds: ReadonlyMap<string, HoldEntry>, lines: ReadonlyMap<string, LineEntry>): void {
-    if (this.#holds.size === 0) return;
+    if (this.#holds.size === 0 || this.#generation > 1) return;
     const expected = new Map<string, bigint>();
     for (const hold of holds.values()) {
       const before = this.#holds.get(hold.id);
@@ -324,12 +351,16 @@ export class Oracle {
     if (micros * 10_000n >= worth + 10_000n)
       throw new Violation('1', `${request}: ${micros} held for only ${worth}/10000`);
     once(this.#takenByHold, hold, taken, 'hold');
+    once(this.#takenByChallenge, `${taken.service} ${taken.challenge}`, taken, 'challenge');
     once(this.#takenByRequest, request, taken, 'request');
     once(this.#takenByPurchase, purchase, taken, 'purchase');
     if (this.#closed.has(request)) throw new Violation('5', `${request} was refused, and is paid`);
     const state = this.#holds.get(hold)?.state;
-    if (state !== 'exposed' && state !== 'settled')
+    // A store that has forgotten it is about to be rebuilt.
+    const forgotten = state === undefined && this.#world.redis !== null;
+    if (state !== 'exposed' && state !== 'settled' && !forgotten) {
       throw new Violation('3', `${request} is paid while its hold is ${state ?? 'not there'}`);
+    }
     for (const place of places) {
       const spent = (this.#spent.get(place) ?? 0n) + worth;
       this.#spent.set(place, spent);
@@ -340,6 +371,10 @@ export class Oracle {
     }
   }
 }
+
+const NOTHING: StoreEntries = {
+  ...{ holds: new Map(), lines: new Map(), stops: new Set<string>(), generation: 0, open: true },
+};
 
 const MOVES: Readonly<Record<string, readonly string[]>> = {
   held: ['exposed', 'voided'],

@@ -31,11 +31,13 @@ export type Fault =
   | { readonly kind: 'killAtEvent'; readonly events: number; readonly downMs: number }
   | { readonly kind: 'diskFull' | 'diskUnsynced' | 'diskSlow'; readonly ms: number }
   | { readonly kind: 'clockStep'; readonly byMs: number; readonly ms: number }
-  | { readonly kind: 'redisDown' | 'cutOff'; readonly ms: number }
+  | { readonly kind: 'cutOff'; readonly ms: number }
+  | { readonly kind: 'redisRestarts'; readonly ms: number; readonly forgets: number }
   | { readonly kind: 'redisLossy'; readonly ms: number; readonly loss: number }
   | { readonly kind: 'redisClock'; readonly byMs: number }
   | { readonly kind: 'redisForgets'; readonly writes: number }
   | { readonly kind: 'redisFlushed' }
+  | { readonly kind: 'redisDrops'; readonly which: number }
   | { readonly kind: 'serviceDown'; readonly service: ServiceId; readonly ms: number }
   | { readonly kind: 'storm'; readonly ms: number }
   | { readonly kind: 'policy'; readonly name: PolicyName; readonly ms: number }
@@ -58,13 +60,13 @@ export interface Plan {
   readonly mendsMs: number;
 }
 
-/** Faults that no gateway survives yet are left out: a store that forgets what it has acknowledged. */
-const NOT_YET: ReadonlySet<Fault['kind']> = new Set(['redisForgets', 'redisFlushed']);
+/** Faults that no gateway survives yet are left out. */
+const NOT_YET: ReadonlySet<Fault['kind']> = new Set<Fault['kind']>([]);
 
 const MIDNIGHT = Date.UTC(2027, 2, 14);
-const DURATION_MS = 40_000;
+const DURATION_MS = 25_000;
 
-/** Draws the plan of a seed; half of the seeds have the embedded store and one gateway, the others Redis and up to four. */
+/** Draws the plan of a seed: every other one has the embedded store and one gateway, the rest Redis and up to four. */
 export function planOf(seed: number): Plan {
   const chance = new Chance(`plan ${seed}`);
   const store = seed % 2 === 0 ? 'embedded' : 'redis';
@@ -78,7 +80,7 @@ export function planOf(seed: number): Plan {
     ...{ seed, store, gateways, startMs, times: 1n, storm: chance.pick([0, 0.1, 0.4]) },
     purchases: [...purchases, ...twins(chance, purchases)],
     faults: faults.filter(({ kind }) => !NOT_YET.has(kind)),
-    mendsMs: DURATION_MS + 12_000,
+    mendsMs: DURATION_MS + 8_000,
   };
 }
 
@@ -105,7 +107,7 @@ function purchase(chance: Chance, index: number, gateways: number): PlannedPurch
   };
 }
 
-/** The same request once more, by the same agent: a purchase of its own, or with the key of the first one but another body. */
+/** The same request once more: a purchase of its own, or one with the key of the first but another target. */
 function twins(chance: Chance, purchases: readonly PlannedPurchase[]): PlannedPurchase[] {
   return purchases
     .filter(() => chance.happens(0.1))
@@ -125,7 +127,7 @@ const KINDS = {
   },
   redis: {
     ...{ kill: 8, killAtEvent: 24, powerLoss: 4, diskFull: 5, diskUnsynced: 4, diskSlow: 4, clockStep: 6 },
-    ...{ redisDown: 8, cutOff: 10, redisLossy: 14, redisClock: 5, redisForgets: 6, redisFlushed: 2 },
+    ...{ redisRestarts: 8, cutOff: 10, redisLossy: 14, redisClock: 5, redisForgets: 8, redisFlushed: 4, redisDrops: 4 },
     ...{ serviceDown: 4, storm: 4, policy: 6, stop: 8 },
   },
 } as const;
@@ -147,7 +149,6 @@ function faultOf(kind: Fault['kind'], chance: Chance): Fault {
       return { kind, events: chance.between(1, 60), downMs: chance.between(50, 4_000) };
     case 'diskFull':
     case 'diskUnsynced':
-    case 'redisDown':
     case 'cutOff':
     case 'storm':
       return { kind, ms };
@@ -156,9 +157,13 @@ function faultOf(kind: Fault['kind'], chance: Chance): Fault {
     case 'clockStep':
       return { kind, byMs: chance.pick([-120_000, -50_000, -2_000, 2_000, 20_000, 58_000, 120_000]), ms };
     case 'redisLossy':
-      return { kind, ms, loss: chance.pick([0.1, 0.3]) };
+      return { kind, ms, loss: chance.pick([0.15, 0.4]) };
     case 'redisClock':
       return { kind, byMs: chance.pick([-40_000, -3_000, 3_000, 40_000]) };
+    case 'redisRestarts':
+      return { kind, ms, forgets: chance.pick([0, 0, 1, 5, 30]) };
+    case 'redisDrops':
+      return { kind, which: chance.between(0, 1_000) };
     case 'redisForgets':
       return { kind, writes: chance.between(1, 30) };
     case 'redisFlushed':

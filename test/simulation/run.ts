@@ -106,7 +106,7 @@ function strike(world: World, gateways: readonly SimulatedGateway[], oracle: Ora
       });
       return;
     case 'diskSlow':
-      disk.stallMs = 900;
+      disk.stallMs = 600;
       timeline.after(fault.ms, () => {
         disk.stallMs = 0;
       });
@@ -141,7 +141,7 @@ function strike(world: World, gateways: readonly SimulatedGateway[], oracle: Ora
       return;
     }
     default:
-      if (redis) strikeStore(world, gateway, redis, fault);
+      if (redis) strikeStore(world, gateway, redis, oracle, fault);
   }
 }
 
@@ -149,16 +149,30 @@ function strikeStore(
   world: World,
   gateway: SimulatedGateway,
   redis: NonNullable<World['redis']>,
+  oracle: Oracle,
   fault: PlannedFault,
 ): void {
   const { timeline } = world;
   switch (fault.kind) {
-    case 'redisDown':
+    case 'redisRestarts':
       redis.down = true;
       timeline.after(fault.ms, () => {
         redis.down = false;
+        redis.model.run = `run${fault.id}`;
+        if (fault.forgets > 0) oracle.storeForgot();
+        redis.model.forget(fault.forgets);
+        redis.version += 1;
       });
       return;
+    case 'redisDrops': {
+      const keys = [...redis.model.data.keys()].sort();
+      const key = keys[fault.which % Math.max(1, keys.length)];
+      world.story('redis', `drops ${key}`);
+      oracle.storeForgot();
+      if (key !== undefined) redis.model.command(['DEL', key]);
+      redis.version += 1;
+      return;
+    }
     case 'cutOff':
       redis.cutOff.add(gateway.name);
       timeline.after(fault.ms, () => redis.cutOff.delete(gateway.name));
@@ -173,10 +187,14 @@ function strikeStore(
       redis.skewMs += fault.byMs;
       return;
     case 'redisForgets':
+      // A failover to a replica that had not everything.
+      oracle.storeForgot();
       redis.model.forget(fault.writes);
+      redis.model.run = `run${fault.id}`;
       redis.version += 1;
       return;
     case 'redisFlushed':
+      oracle.storeForgot();
       redis.model.flush();
       redis.version += 1;
       return;

@@ -14,17 +14,19 @@ import type { PolicySet } from '../../src/policy/set.ts';
 export const ISSUER = 'https://idp.test';
 export const CURRENCY = 'USD';
 export const REPEAT_WINDOW_MS = 600_000;
-export const PROOF_LIFETIME_MS = 45_000;
+export const PROOF_LIFETIME_MS = 20_000;
 export const UPSTREAM_HEADERS_MS = 8_000;
 export const PAYMENT_SETTLE_MS = 10_000;
+/** How long a rebuild waits for a gateway that does not come. */
+export const MISSING_AFTER_MS = 20_000;
 export const SHARED_KEY = Buffer.alloc(32, 7);
 
 export const LIMITS: ExchangeLimits = {
   replayBodyBytes: 2_000,
   challengeBytes: 65_536,
-  holdLeaseMs: 4_000,
+  holdLeaseMs: 1_200,
   refusals: { count: 200, periodMs: 60_000 },
-  unsettled: 4,
+  unsettled: 2,
 };
 
 export const SERVICES = ['weather', 'writer', 'maps'] as const;
@@ -60,7 +62,11 @@ agents:
   - { id: dot, owner: sam@example.com, team: blue, until: 2027-12-31 }
 ${name === 'bobRevoked' ? 'revoked: [{ jti: jti-bob, because: "laptop lost" }]' : ''}
 budgets:
-  - { id: agent-hour, limit: ${money(BUDGETS['agent-hour'].limit * times)}, payments: ${14n * times}, window: hour, per: agent }
+  - id: agent-hour
+    limit: ${money(BUDGETS['agent-hour'].limit * times)}
+    payments: ${14n * times}
+    window: hour
+    per: agent
   - { id: team-day, limit: ${money((name === 'tighter' ? 300_000n : 1_000_000n) * times)}, window: day, per: team }
   - { id: service-minute, limit: ${money(450_000n * times)}, rolling: 1m, per: [agent, service] }
   - { id: all-total, limit: ${money(1_900_000n * times)}, window: total, per: all }

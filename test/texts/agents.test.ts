@@ -2,7 +2,7 @@
 // of running gateways. An agent's builder reads the detail; so does whoever reads the receipt.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isRefusal, REFUSALS } from '../../src/domain/refusal.ts';
-import { evmRequest, LIMIT, NOW, payment, reading, sandboxRequest } from '../challenge/demand.ts';
+import { evmRequest, payment, reading, sandboxRequest } from '../challenge/demand.ts';
 import { startIdp } from '../fakes/idp.ts';
 import { type ChallengeChanges, sandboxChallenge } from '../fakes/sandbox-challenge.ts';
 import * as script from '../fakes/script.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
     `\n  - { id: ${id}, upstream: "${upstream}", allowPrivateNetwork: true${more} }`;
   stand = await startStand({
     sections: {
-      limits: '{ paymentSettle: 500ms, diskReserve: 0B, replayBody: 1KiB, unsettled: 3, refusals: 100/m }',
+      limits: '{ paymentSettle: 500ms, diskReserve: 0B, replayBody: 1KiB, unsettled: 2, refusals: 100/m }',
       services: [
         service('shop'),
         service('private'),
@@ -40,13 +40,22 @@ beforeAll(async () => {
         service('hasty', 'UPSTREAM', ', limits: { upstreamHeaders: 100ms }'),
         service('nowhere', `http://127.0.0.1:${await freePort()}`),
       ].join(''),
-      identity: `\n  development: true\n  issuers:\n    - { issuer: "${idp.issuer}", audience: purser, keys: { url: "${idp.keysUrl}" }, allowPrivateNetwork: true }`,
+      identity: `
+  development: true
+  issuers:
+    - issuer: "${idp.issuer}"
+      audience: purser
+      keys: { url: "${idp.keysUrl}" }
+      allowPrivateNetwork: true`,
     },
     policies: policy({
       limit: '0.25 USD',
-      agents: `${Array.from({ length: 40 }, (_, n) => `  - { id: buyer-${n}, issuer: "purser-development", owner: o@example.com }`).join('\n')}
-  - { id: late, issuer: "purser-development", owner: o@example.com, until: 2020-01-01 }
-  - { id: locked, issuer: "purser-development", owner: o@example.com, suspended: "key leaked" }`,
+      agents: [
+        ...Array.from({ length: 40 }, (_, n) => `id: buyer-${n}`),
+        ...['id: late, until: 2020-01-01', 'id: locked, suspended: "key leaked"'],
+      ]
+        .map((entry) => `  - { ${entry}, issuer: purser-development, owner: o@example.com }`)
+        .join('\n'),
       more: `revoked: [{ jti: lost, because: "laptop lost" }]
 guardrails: { deny: [{ services: [casino], because: "not a business purpose" }, { services: [private] }] }`,
     }).replace('services: [shop]', 'services: [shop, hasty, nowhere]'),
@@ -112,11 +121,13 @@ test('requests and their headers', async () => {
     await raw(`${line}\r\nHost: h\r\nPurser-Token: ${token}\r\nConnection: close\r\n\r\n`);
   }
   await raw(
-    `GET /shop/x HTTP/1.1\r\nHost: h\r\nPurser-Token: ${token}\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\nConnection: close\r\n\r\n`,
+    `GET /shop/x HTTP/1.1\r\nHost: h\r\nPurser-Token: ${token}\r\n` +
+      'Idempotency-Key: a\r\nIdempotency-Key: b\r\nConnection: close\r\n\r\n',
   );
   await raw('GET /shop/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n');
   await raw('nonsense\r\n\r\n');
-  const upgrade = `GET /shop/x HTTP/1.1\r\nHost: h\r\nPurser-Token: ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`;
+  const switching = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  const upgrade = `GET /shop/x HTTP/1.1\r\nHost: h\r\nPurser-Token: ${token}\r\n${switching}`;
   await raw(`${upgrade}Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n`);
   stand.behave({});
   await raw(`${upgrade}Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n`);
@@ -197,6 +208,7 @@ const DEMANDS: readonly ChallengeChanges[] = [
   ...[null, '', 'x'.repeat(2_000)].map((id) => ({ params: { id } })),
   ...[
     { digest: 'sha-256=abc' },
+    { digest: `sha-256=:${'A'.repeat(43)}=:` },
     { digest: 'sha-256=:AAAA:' },
     { opaque: '<' },
     { header: 'x' },
@@ -248,8 +260,6 @@ test('demands of services', async () => {
     const read = reading(payment({ method: request === hard.at(-1) ? 'sandbox' : 'evm', request }));
     if (isRefusal(read)) take('an evm demand', JSON.stringify(read));
   }
-  expect(LIMIT).toBeGreaterThan(0);
-  expect(NOW).toBeGreaterThan(0);
 });
 
 test('what becomes of payments and calls', async () => {

@@ -20,7 +20,8 @@ export interface Exception {
 const MACHINE = new RegExp(
   [
     String.raw`\bundefined\b|\[object|\bNaN\b|\b\w*Error:|\bat .+\.[tj]s:\d|Symbol\(|=>|E[A-Z]{3,}: `,
-    String.raw`\bInvalid input\b|\bexpected \w+(?:, received| to )|Too (?:small|big)|\bmust be an? (?:int|nan|record)\b`,
+    String.raw`\bInvalid input\b`,
+    String.raw`\bexpected (?:string|number|object|array|boolean)\b|Too (?:small|big)|\bmust be an? int\b`,
   ].join('|'),
 );
 /** What a text has that says what to do: an order, a pattern to follow, the allowed values, or who can help. */
@@ -28,8 +29,9 @@ const NEXT_STEP = new RegExp(
   [
     String.raw`\b(?:must|can(?:not)? (?:have|be|stand)|needs?|allowed|takes?|expected|required|known here|one of)\b`,
     String.raw`\b(?:at most|at least|use|set|give|save|make|write|name|add|send|take|put|keep|run|start|stop|try)\b`,
-    String.raw`\b(?:wait|ask|see|choose|remove|rename|mend|restart|split|move|check|repeat|correct|resolve|lift)\b`,
-    String.raw`\b(?:raise|lower|shorten|tell|look|get|change|export|only|within|until|again)\b`,
+    String.raw`\b(?:wait|ask|see|choose|remove|rename|leave|do|renewed|mend|restart)\b`,
+    String.raw`\b(?:split|move|check|repeat|correct|resolve|lift|raise)\b`,
+    String.raw`\b(?:lower|shorten|tell|look|get|change|export|only|within|until|again)\b`,
     'did you mean|such as|instead|not in this version|Usage: ',
   ].join('|'),
   'i',

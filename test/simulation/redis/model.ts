@@ -18,6 +18,8 @@ const WRONG_TYPE = 'WRONGTYPE Operation against a key holding the wrong kind of 
 /** A server with its data. `now` is the server's clock. */
 export class RedisModel {
   readonly data = new Map<string, Entry>();
+  /** Which process it is; another one after a restart or a failover. */
+  run = '0123456789abcdef';
   readonly #now: () => number;
   readonly #keep: number;
   #frames: Map<string, Entry | undefined>[] = [];
@@ -81,6 +83,7 @@ export class RedisModel {
   }
 
   readonly #door: Door = {
+    run: () => this.run,
     now: () => this.#now(),
     find: (key) => this.#find(key),
     read: (key, kind) => this.#typed(key, kind),
@@ -131,6 +134,7 @@ export class RedisModel {
 
 /** The way of a command to the data. */
 interface Door {
+  run(): string;
   now(): number;
   find(key: string): Entry | undefined;
   read<K extends Kind>(key: string, kind: K): (Entry & { type: K }) | undefined;
@@ -199,7 +203,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     door.put(key, text, more[1] === undefined ? null : door.now() + Number(more[1]));
     return { ok: 'OK' };
   },
-  INFO: () => 'run_id:0123456789abcdef\r\n',
+  INFO: (door) => `run_id:${door.run()}\r\n`,
   TYPE: (door, args) => ({ ok: door.find(at(args, 0))?.type ?? 'none' }),
   DEL: (door, args) => args.filter((key) => door.drop(key)).length,
   EXISTS: (door, args) => args.filter((key) => door.find(key)).length,

@@ -80,8 +80,8 @@ export class WorldLink implements RedisLink {
   }
 
   async dropKeys(_pattern: string, drop: (key: string) => boolean): Promise<void> {
-    const keys = [...this.#world.model.data.keys()].filter(drop);
-    if (keys.length > 0) await this.#guarded(() => this.#step(() => this.#world.model.command(['DEL', ...keys])));
+    const found = [...this.#world.model.data.keys()].filter(drop);
+    if (found.length > 0) await this.#guarded(() => this.#step(() => this.#world.model.command(['DEL', ...found])));
   }
 
   #unreachable(): boolean {

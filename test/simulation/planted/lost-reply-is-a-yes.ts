@@ -1,0 +1,15 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'A step of expose without an answer is taken for done.',
+  store: 'redis',
+  changes: [
+    {
+      file: 'src/budget/store-budget.ts',
+      find: `      this.#late.add(hold); // Even when that was not done: the hold is there.
+      throw unavailable('held', cause);`,
+      put: `      return { kind: 'exposed' };`,
+    },
+  ],
+};

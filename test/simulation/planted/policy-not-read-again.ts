@@ -1,0 +1,13 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'Whoever lost its standing while it waited is paid for.',
+  changes: [
+    {
+      file: 'src/exchange/payment.ts',
+      find: 'return standing(parts.policy(), identity, now);',
+      put: 'return undefined;',
+    },
+  ],
+};

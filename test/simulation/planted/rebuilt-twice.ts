@@ -1,0 +1,14 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'What is brought to a rebuilt store is added once more when it is brought again.',
+  store: 'redis',
+  changes: [
+    {
+      file: 'src/budget/bring-lines.lua',
+      find: `string.match(redis.call('HGET', told, field) or '0 0', '^(%d+) (%d+)$')`,
+      put: `string.match('0 0', '^(%d+) (%d+)$')`,
+    },
+  ],
+};

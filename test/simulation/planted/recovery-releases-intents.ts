@@ -1,0 +1,14 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'Recovery gives back holds whose proof may be out.',
+  changes: [
+    {
+      file: 'src/exchange/recover.ts',
+      find: `    if (await hasIntent(parts, hold)) continue;
+`,
+      put: '',
+    },
+  ],
+};

@@ -1,0 +1,13 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'A request that was written and lost is taken for one that was never sent.',
+  changes: [
+    {
+      file: 'src/upstream/forward.ts',
+      find: '    else this.#sent = true;',
+      put: '    else this.#sent = false;',
+    },
+  ],
+};
