@@ -10,7 +10,6 @@ import { Redis } from 'ioredis';
 import { expect, vi } from 'vitest';
 import type { PaidShop } from '../fakes/paid-shop.ts';
 import { type RedisServer, startRedis } from '../fakes/redis.ts';
-import { WAIT } from './agreement.ts';
 import { type Fleet, PATIENT, ROOM } from './fleet.ts';
 import { openAtOnce } from './stores.ts';
 
