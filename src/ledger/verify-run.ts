@@ -191,10 +191,10 @@ export class LogRun {
   }
 
   #begin(seq: number, prev: string): void {
-    this.#first = seq;
-    this.#seq = seq - 1;
     if (this.#options.fromStart && seq !== 1) throw new Error(`the log begins at seq ${seq}`);
     if (!HEX.test(prev)) throw new Error('prev is not a hash');
+    this.#first = seq;
+    this.#seq = seq - 1;
     const { size, seq: last } = this.#checkpoint ?? { size: 0, seq: 0 };
     if (seq === 1 && last === size) this.#rooted = size;
     if (!this.#options.everySignature) this.#covered = this.#rooted;
