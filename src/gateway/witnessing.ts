@@ -103,7 +103,13 @@ async function round({ ledger, log, status }: WitnessingParts, asking: readonly 
   }
   const sizes = await ledger.witnessed();
   const due = asking.filter(({ key }) => !status.witnessed || sizes[key.name] !== checkpoint.size);
-  await Promise.all(due.map((witness) => ask(witness, checkpoint, { ledger, log, status }, sizes)));
+  const asked = await Promise.allSettled(
+    due.map((witness) => ask(witness, checkpoint, { ledger, log, status }, sizes)),
+  );
+  // All have answered before one of them is believed: no other says afterwards that all is well.
+  const failures = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  const worst = failures.find((error) => error instanceof OlderCopy) ?? failures[0];
+  if (worst !== undefined) throw worst;
 }
 
 async function ask(

@@ -54,8 +54,8 @@ function grown(db: DatabaseSync, { from, to }: { from: number; to: number }): st
 }
 
 /**
- * Signs a checkpoint of all receipts there are, or gives back the one that says so already; null while the tree has
- * still to grow (call again), or when there are no receipts.
+ * Signs a checkpoint of all receipts there are, or gives back the one that says so already. `growing`: the tree has
+ * still to grow, call again. Null: there are no receipts.
  */
 function makeCheckpoint(db: DatabaseSync, log: string, key: LogKey): StoredCheckpoint | 'growing' | null {
   const { seq } = headOf(db);

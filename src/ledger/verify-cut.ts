@@ -31,6 +31,7 @@ const SIGNATURE = ',"signature":"';
 const END = '"}';
 const LOG = ',"log":"';
 const AT = ',"at":"';
+const FIRST_AT = '{"at":"';
 const CHALLENGE = ',"challenge":{';
 const SEQ = ',"seq":';
 const SEQ_DIGITS = 16;
@@ -72,6 +73,8 @@ export function follows(text: string, hash: string, place: number): boolean {
 
 /** When it was sealed, as it is written. */
 export function atIn(text: string): string {
+  // Without an agent it is the first member.
+  if (text.startsWith(FIRST_AT)) return text.slice(FIRST_AT.length, text.indexOf('"', FIRST_AT.length));
   const challenge = text.indexOf(CHALLENGE);
   return textAfter(text, AT, challenge < 0 ? text.length : challenge);
 }

@@ -76,6 +76,7 @@ export class LogRun {
   #regressions = 0;
   #signatures = 0;
   #provedIn: number | null = null;
+  #begun = false;
   #ended = false;
 
   constructor(log: string, options: RunOptions) {
@@ -105,7 +106,7 @@ export class LogRun {
     if (receipt.v !== 1) throw new Error('this version of receipt is not known');
     if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1) throw new Error('seq is not a number');
     if (typeof prev !== 'string' || typeof at !== 'string') throw new Error('prev or at is missing');
-    if (this.#at === '') this.#begin(seq, prev);
+    if (!this.#begun) this.#begin(seq, prev);
     if (seq !== this.next) throw new Error(`a receipt with seq ${seq} stands here`);
     if (prev !== this.#hash) throw new Error('prev is not the hash of the receipt before');
     if (receipt.id !== `${log}.${seq}`) throw new Error('id does not match log and seq');
@@ -127,7 +128,7 @@ export class LogRun {
 
   /** Need no more be read of this receipt than its place in the chain? */
   covers({ text }: CutReceipt): boolean {
-    return this.#at !== '' && this.next <= this.#covered && !this.#ended && !text.includes('"nextKey":');
+    return this.#begun && this.next <= this.#covered && !this.#ended && !text.includes('"nextKey":');
   }
 
   /** Takes a receipt that the checkpoint's tree covers: the tree binds every byte of it to what the log has signed. */
@@ -193,6 +194,7 @@ export class LogRun {
   #begin(seq: number, prev: string): void {
     if (this.#options.fromStart && seq !== 1) throw new Error(`the log begins at seq ${seq}`);
     if (!HEX.test(prev)) throw new Error('prev is not a hash');
+    this.#begun = true;
     this.#first = seq;
     this.#seq = seq - 1;
     const { size, seq: last } = this.#checkpoint ?? { size: 0, seq: 0 };

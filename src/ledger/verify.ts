@@ -47,6 +47,8 @@ interface Stream {
   readonly options: RunOptions;
   /** The run of the last line that named one. */
   current: LogRun | undefined;
+  /** What should have come where a further log began. */
+  instead: number;
 }
 
 /** Checks the lines (without line feeds) of an unfiltered export of one log. Never throws for what is in them. */
@@ -64,7 +66,7 @@ export async function verifyLogs(lines: Lines, options: VerifyOptions): Promise<
   const runs = new Map<string, LogRun>();
   let stream: Stream | undefined;
   try {
-    stream = { runs, options: readOptions(options), current: undefined };
+    stream = { runs, options: readOptions(options), current: undefined, instead: 1 };
     for await (const line of lines) takeLine(line, stream);
     if (runs.size === 0) throw new Error(CUT_SHORT);
     const { kept, checkpoint } = stream.options;
@@ -79,7 +81,8 @@ export async function verifyLogs(lines: Lines, options: VerifyOptions): Promise<
     return { ok: true, logs };
   } catch (error) {
     const fault = error instanceof Error ? error.message : 'unreadable';
-    return { ok: false, seq: stream?.current?.next ?? 1, fault, log: stream?.current?.log ?? null };
+    const next = stream?.current?.next ?? 1;
+    return { ok: false, seq: next === 1 ? (stream?.instead ?? 1) : next, fault, log: stream?.current?.log ?? null };
   }
 }
 
@@ -148,6 +151,7 @@ function runOf(stream: Stream, log: string, more: Partial<RunOptions> = {}): Log
   if (!known) {
     if (stream.runs.size >= MOST_LOGS) throw new Error(`these are more than ${MOST_LOGS} logs`);
     stream.runs.set(log, run);
+    if (stream.current) stream.instead = stream.current.next;
   }
   stream.current = run;
   return run;
