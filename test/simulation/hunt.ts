@@ -1,4 +1,4 @@
-// A process of its own in which one bug is planted: runs seeds until the bug is found, and writes what it found as JSON.
+// A process of its own in which one bug is planted: runs seeds until it is found, and writes what was found as JSON.
 import { type Planted, plant } from './plant.ts';
 
 const [, , name = '', most = '1000'] = process.argv;

@@ -132,7 +132,10 @@ export class Merchant {
     const request = Buffer.from(JSON.stringify(text)).toString('base64url');
     const expires = new Date(expiresAt).toISOString();
     const shown = demand === 'garbled' ? `${request}=!` : request;
-    const header = `Payment id="${id}", realm="${this.id}.test", method="sandbox", intent="charge", request="${shown}", expires="${expires}"`;
+    const params = { id, realm: `${this.id}.test`, method: 'sandbox', intent: 'charge', request: shown, expires };
+    const header = `Payment ${Object.entries(params)
+      .map(([name, value]) => `${name}="${value}"`)
+      .join(', ')}`;
     this.#asked.set(id, { atoms, currency, request, header, expiresAt });
     this.#latest = id;
     return header;

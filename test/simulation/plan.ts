@@ -66,7 +66,7 @@ const NOT_YET: ReadonlySet<Fault['kind']> = new Set<Fault['kind']>([]);
 const MIDNIGHT = Date.UTC(2027, 2, 14);
 const DURATION_MS = 25_000;
 
-/** Draws the plan of a seed; half of the seeds have the embedded store and one gateway, the others Redis and up to four. */
+/** Draws the plan of a seed: every other one has the embedded store and one gateway, the rest Redis and up to four. */
 export function planOf(seed: number): Plan {
   const chance = new Chance(`plan ${seed}`);
   const store = seed % 2 === 0 ? 'embedded' : 'redis';
@@ -107,7 +107,7 @@ function purchase(chance: Chance, index: number, gateways: number): PlannedPurch
   };
 }
 
-/** The same request once more, by the same agent: a purchase of its own, or with the key of the first one but another body. */
+/** The same request once more: a purchase of its own, or one with the key of the first but another target. */
 function twins(chance: Chance, purchases: readonly PlannedPurchase[]): PlannedPurchase[] {
   return purchases
     .filter(() => chance.happens(0.1))
@@ -157,7 +157,7 @@ function faultOf(kind: Fault['kind'], chance: Chance): Fault {
     case 'clockStep':
       return { kind, byMs: chance.pick([-120_000, -50_000, -2_000, 2_000, 20_000, 58_000, 120_000]), ms };
     case 'redisLossy':
-      return { kind, ms, loss: chance.pick([0.1, 0.3]) };
+      return { kind, ms, loss: chance.pick([0.15, 0.4]) };
     case 'redisClock':
       return { kind, byMs: chance.pick([-40_000, -3_000, 3_000, 40_000]) };
     case 'redisRestarts':

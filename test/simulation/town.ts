@@ -62,7 +62,11 @@ agents:
   - { id: dot, owner: sam@example.com, team: blue, until: 2027-12-31 }
 ${name === 'bobRevoked' ? 'revoked: [{ jti: jti-bob, because: "laptop lost" }]' : ''}
 budgets:
-  - { id: agent-hour, limit: ${money(BUDGETS['agent-hour'].limit * times)}, payments: ${14n * times}, window: hour, per: agent }
+  - id: agent-hour
+    limit: ${money(BUDGETS['agent-hour'].limit * times)}
+    payments: ${14n * times}
+    window: hour
+    per: agent
   - { id: team-day, limit: ${money((name === 'tighter' ? 300_000n : 1_000_000n) * times)}, window: day, per: team }
   - { id: service-minute, limit: ${money(450_000n * times)}, rolling: 1m, per: [agent, service] }
   - { id: all-total, limit: ${money(1_900_000n * times)}, window: total, per: all }

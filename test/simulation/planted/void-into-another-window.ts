@@ -8,7 +8,8 @@ export const planted: Planted = {
     {
       file: 'src/budget/embedded-holds.ts',
       find: '    this.counters.end(row.lines, row.micros, as);',
-      put: `    this.counters.end(as === 'settled' ? row.lines : row.lines.map((line) => ({ ...line, windowStart: Math.floor(now / 3_600_000) * 3_600_000 })), row.micros, as);`,
+      put: `    this.counters.end(as === 'settled' ? row.lines : row.lines.map(
+      (line) => ({ ...line, windowStart: Math.floor(now / 3_600_000) * 3_600_000 })), row.micros, as);`,
     },
   ],
 };
