@@ -11,6 +11,8 @@ export class Chain {
   readonly #scene: Scene;
   /** Where the gateway that runs shall die. */
   #armed: FailPoint | undefined;
+  /** One death at a time, also where a test did not wait for its own. */
+  #turn: Promise<void> = Promise.resolve();
 
   private constructor(name: string, scene: Scene) {
     this.#name = name;
@@ -50,8 +52,10 @@ export class Chain {
   }
 
   async #named(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
     try {
-      await work();
+      await turn;
     } catch (error) {
       if (error instanceof Error) error.message = `${this.#name}: ${error.message}`;
       throw error;

@@ -6,6 +6,9 @@ import { Chain } from './chain.ts';
 import { POINTS } from './points.ts';
 import { sandboxTill } from './till.ts';
 
+/** A second or two each; more where the machine is busy. */
+const TIMEOUT = { timeout: 120_000 };
+
 const closing: (() => Promise<void>)[] = [];
 const chains: Chain[] = [];
 
@@ -28,11 +31,11 @@ afterAll(async () => {
 });
 
 for (const [n, point] of POINTS.entries()) {
-  test(point.title, async () => {
+  test(point.title, TIMEOUT, async () => {
     await Promise.all(chains.map((chain) => chain.die(point, POINTS[n + 1])));
   });
 }
 
-test('after all of it, what is uncertain is looked up: budgets, receipts and books are equal', async () => {
+test('after all of it, what is uncertain is looked up: budgets, receipts and books are equal', TIMEOUT, async () => {
   await Promise.all(chains.map((chain) => chain.resolve()));
 });

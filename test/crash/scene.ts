@@ -105,7 +105,7 @@ export async function dieAt(scene: Scene, point: FailPoint): Promise<void> {
   });
   if (point.moment === null) killWhenPaid(scene.till, point.nth, victim);
   else writeFileSync(join(victim.folder, ARMED), '');
-  const [, signal] = await Promise.race([died, sleep(20_000, [])]);
+  const [, signal] = await Promise.race([died, sleep(60_000, [])]);
   over = true;
   scene.gateways[0] = undefined;
   await Promise.all(agents);

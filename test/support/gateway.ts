@@ -112,7 +112,10 @@ export async function spawnGateway(setup: GatewaySetup = {}): Promise<GatewayPro
   child.stderr.on('data', (chunk) => {
     output += chunk;
   });
-  const urls = await listening(child, () => output);
+  const urls = await listening(child, () => output).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   const exited = once(child, 'exit');
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
@@ -126,7 +129,7 @@ export async function spawnGateway(setup: GatewaySetup = {}): Promise<GatewayPro
 }
 
 async function listening(child: ChildProcess, output: () => string): Promise<{ agents: string; operators: string }> {
-  for (let waited = 0; waited < 15_000; waited += 20) {
+  for (let waited = 0; waited < 30_000; waited += 20) {
     const match = /agents call (\S+)\/<service>\/…, operators (\S+)/.exec(output());
     if (match?.[1] && match[2]) return { agents: match[1], operators: match[2] };
     if (child.exitCode !== null) break;
