@@ -127,7 +127,15 @@ const KINDS = {
   },
   redis: {
     ...{ kill: 8, killAtEvent: 24, powerLoss: 4, diskFull: 5, diskUnsynced: 4, diskSlow: 4, clockStep: 6 },
-    ...{ redisRestarts: 8, cutOff: 10, redisLossy: 14, redisClock: 5, redisForgets: 8, redisFlushed: 4, redisDrops: 4 },
+    ...{
+      redisRestarts: 12,
+      cutOff: 10,
+      redisLossy: 24,
+      redisClock: 5,
+      redisForgets: 8,
+      redisFlushed: 4,
+      redisDrops: 4,
+    },
     ...{ serviceDown: 4, storm: 4, policy: 6, stop: 8 },
   },
 } as const;
