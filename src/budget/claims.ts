@@ -69,6 +69,11 @@ export class ClaimHasher {
     };
   }
 
+  /** What tells this key from another one, and says nothing of it. */
+  mark(): string {
+    return nameOfHash(this.#hash('mark'));
+  }
+
   #hash(...parts: readonly string[]): string {
     // JSON keeps the parts apart, and escapes lone surrogates instead of replacing them all by the same character.
     return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('hex');

@@ -6,7 +6,9 @@ import type { ClaimHasher } from './claims.ts';
 import { astrayOf, type Membership } from './membership.ts';
 import { type Noted, type Peer, peerNote, readNotes } from './notes.ts';
 import type { RedisMembers, Stand } from './redis-members.ts';
+import { statementOf, totalsOf } from './statements.ts';
 import { NotDone, type Term } from './store.ts';
+import { clonedText, olderText, StoreRefuses } from './store-refuses.ts';
 import { windowsOf } from './terms.ts';
 import type { Calendar } from './windows.ts';
 
@@ -29,8 +31,16 @@ export type Standing =
   /** Another process of this log seems to be alive; known for sure with the next heartbeat. */
   | { readonly kind: 'unsure' };
 
-/** The store must not be used with this state folder; the message is for the operator. */
-export class StoreRefuses extends Error {}
+/** How far one generation has been brought what is ours. */
+interface Progress {
+  readonly generation: number;
+  /** The newest receipt that the account has taken in. */
+  readonly sealed: number;
+  orders: boolean;
+  /** The last purchase that was brought. */
+  after: string;
+  done: boolean;
+}
 
 const HOLDS_PAGE = 100;
 const LINES_PAGE = 500;
@@ -46,9 +56,9 @@ export class Rebuild {
   #noted: Noted | undefined;
   #terms = new Map<string, string>();
   readonly #peers = new Map<string, Peer>();
-  /** The generation for which the account was folded, and the one that everything of it was brought to. */
-  #folded = { generation: 0, sealed: 0 };
-  #brought = 0;
+  /** How far what is ours was brought to the newest generation. */
+  #progress: Progress = { generation: 0, sealed: 0, orders: false, after: '', done: false };
+  #reached = false;
   #cloneAt: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #said = '';
@@ -60,6 +70,11 @@ export class Rebuild {
   /** The gateways whose statements are known, by their logs. */
   get peers(): ReadonlyMap<string, Peer> {
     return this.#peers;
+  }
+
+  /** Has the store ever answered? */
+  get reached(): boolean {
+    return this.#reached;
   }
 
   /** One try. Throws {@link StoreRefuses} where only a person can help, another error when it was not possible. */
@@ -89,6 +104,7 @@ export class Rebuild {
     if (membership.generation !== null) return { kind: 'open', rebuilt: false };
     await this.#recall();
     let stand = await members.join(account.sealed(), [...this.#peers.keys()]);
+    this.#reached = true;
     if (stand.kind === 'older') throw new StoreRefuses(olderText(membership.log, account.sealed(), stand.recorded));
     if (stand.kind === 'cloned') return this.#seemsCloned(stand.at);
     if (stand.kind === 'bring') stand = await this.#bring(stand);
@@ -156,42 +172,50 @@ export class Rebuild {
     if (kind === 'opened' && generation > 1) members.dropBefore(generation).catch(() => {});
   }
 
-  /** Brings everything of ours, once for a generation: orders, purchases, then totals, so that nothing is too low. */
-  async #bring({ generation, now }: Bring): Promise<Stand> {
+  /**
+   * Brings everything of ours, once for a generation: orders, purchases, then totals, so that nothing is ever too low.
+   * What a try did not come to, the next one goes on with.
+   */
+  #bring({ generation, now }: Bring): Promise<Stand> {
     const { members, membership, account } = this.#parts;
     return this.#orBroken(generation, async () => {
-      if (this.#brought !== generation) {
-        // Once for a generation: what is brought in pieces, and again after a lost reply, must be one and the same.
-        if (this.#folded.generation !== generation) this.#folded = { generation, sealed: await account.fold() };
+      // Folded once for a generation: what is brought in pieces must be one and the same account.
+      if (this.#progress.generation !== generation) {
+        const sealed = await account.fold();
+        this.#progress = { generation, sealed, orders: false, after: '', done: false };
+      }
+      const progress = this.#progress;
+      if (!progress.done) {
         const places = this.#places(now);
-        await members.agree(this.#termList());
-        for (const { name, stoppedAt, startedAt, because, by } of await account.orders()) {
-          await members.bringOrder(generation, name, stoppedAt, startedAt, JSON.stringify({ because, by }));
-        }
-        await this.#bringHolds(generation, places, now);
+        if (!progress.orders) await this.#bringOrders(progress);
+        await this.#bringHolds(progress, places, now);
         const totals = await account.totals(places.since());
-        await this.#bringTotals(
-          generation,
-          { log: membership.log, how: 'told', mark: this.#folded.sealed },
-          totals,
-          places,
-        );
-        this.#brought = generation;
+        const whose = { log: membership.log, how: 'told' as const, mark: progress.sealed };
+        await this.#bringTotals(generation, whose, totals, places);
+        progress.done = true;
       }
       return members.attest(generation, membership.log, 'itself');
     });
   }
 
-  async #bringHolds(generation: number, places: Places, now: number): Promise<void> {
+  async #bringOrders(progress: Progress): Promise<void> {
+    const { members, account } = this.#parts;
+    await members.agree(this.#termList());
+    for (const { name, stoppedAt, startedAt, because, by } of await account.orders()) {
+      await members.bringOrder(progress.generation, name, stoppedAt, startedAt, JSON.stringify({ because, by }));
+    }
+    progress.orders = true;
+  }
+
+  async #bringHolds(progress: Progress, places: Places, now: number): Promise<void> {
     const { members, account, hasher } = this.#parts;
-    let after = '';
     for (;;) {
-      const page = await account.holds(after, HOLDS_PAGE, now);
+      const page = await account.holds(progress.after, HOLDS_PAGE, now);
       const last = page.at(-1);
       if (!last) return;
       const holds = page.map((hold) => broughtHold(places, hasher, hold));
-      await members.bringHolds(generation, holds);
-      after = last.id;
+      await members.bringHolds(progress.generation, holds);
+      progress.after = last.id;
     }
   }
 
@@ -249,30 +273,4 @@ export class Rebuild {
   #termList(): Term[] {
     return [...this.#terms].map(([field, value]) => ({ field, value }));
   }
-}
-
-function statementOf(totals: readonly AccountTotal[]): string {
-  return JSON.stringify(totals.map((one) => [one.budget, one.scope, one.windowStart, `${one.settled}`, one.payments]));
-}
-
-function totalsOf(statement: string): AccountTotal[] {
-  const lines = JSON.parse(statement) as [string, string, number, string, number][];
-  return lines.map(([budget, scope, windowStart, settled, payments]) => ({
-    ...{ budget, scope, windowStart, settled: BigInt(settled), payments },
-  }));
-}
-
-function olderText(log: string, sealed: number, recorded: number): string {
-  return (
-    `the state folder is an older copy: its log ${log} ends at receipt ${sealed}, and the budget store was told of ` +
-    `receipt ${recorded}. Put the newest copy of the folder back; if there is none, move this one away, so that a ` +
-    'new log begins: what is open stays counted, and can be resolved at any gateway'
-  );
-}
-
-function clonedText(log: string): string {
-  return (
-    `another gateway runs on a copy of this state folder: it goes by the same log, ${log}. ` +
-    'Stop one of them, and give each gateway a state folder of its own'
-  );
 }

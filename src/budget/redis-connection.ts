@@ -67,7 +67,7 @@ export class RedisConnection implements RedisLink {
       if (refused || performance.now() > deadline) {
         const reason = refused ? this.#closed : `no answer within ${OPEN_MS / 1000} s (${this.#closed})`;
         this.end();
-        throw new NotDone(`Redis cannot be used for budgets: ${reason}`);
+        throw new NotDone(`Redis cannot be used for budgets: ${reason}; mend it, or correct budgets.redis`);
       }
       await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
     }

@@ -196,7 +196,7 @@ export class StoreBudget implements Budget {
   }
 
   async agree(terms: StoreTerms): Promise<string[]> {
-    const fields = termsOf(terms);
+    const fields = termsOf(terms, this.#hasher.mark());
     const wrong = differences(fields, await this.#asked('untouched', this.#store.agree({ fields })));
     if (wrong.length === 0) await this.#asked('untouched', this.#place.agreed(fields));
     return wrong;

@@ -6,8 +6,11 @@ import type { Term } from './store.ts';
 /** The layout of what a store holds; another one is another product version's. */
 const SCHEMA = '2';
 
-/** The terms as fields that a store can record and compare. */
-export function termsOf(terms: StoreTerms): Term[] {
+/** Gateways with different keys would not know each other's claims: one purchase could be paid at each of them. */
+const KEY = 'key of claims';
+
+/** The terms as fields that a store can record and compare; `keyMark` tells the key of claims from another one. */
+export function termsOf(terms: StoreTerms, keyMark: string): Term[] {
   const budgets = terms.budgets.map(({ budget, window, per }) => ({
     field: `budget:${budget}`,
     value: `${windowText(window)} per ${per}`,
@@ -16,6 +19,7 @@ export function termsOf(terms: StoreTerms): Term[] {
     { field: 'schema', value: SCHEMA },
     { field: 'currency', value: terms.currency },
     { field: 'time zone', value: terms.timeZone },
+    { field: KEY, value: keyMark },
     ...budgets,
   ];
 }
@@ -26,6 +30,12 @@ export function differences(
   differing: readonly { field: string; recorded: string }[],
 ): string[] {
   return differing.map(({ field, recorded }) => {
+    if (field === KEY) {
+      return (
+        `the ${KEY} (budgets.redis.key) is another one than the budget store was used with: ` +
+        'give every gateway of a store the same, or use another store'
+      );
+    }
     const value = fields.find((one) => one.field === field)?.value;
     const budget = field.startsWith('budget:') ? field.slice('budget:'.length) : undefined;
     if (budget !== undefined) {

@@ -40,7 +40,11 @@ function addReceipts(program: Command, io: Io, done: Done): void {
     .option('--head <file>', 'a signed head kept elsewhere, to compare with')
     .option('--checkpoint <file>', 'a checkpoint kept elsewhere, to compare with')
     .option('--witness <file>', 'keys of witnesses, one a line, of which one must have cosigned')
-    .option('--every-signature', 'verify each signature by itself, also those that a checkpoint covers', false)
+    .option(
+      '--every-signature',
+      'read each receipt whole and verify its signature, also where a checkpoint covers it',
+      false,
+    )
     .action(async (file: string | undefined, options: VerifyCommandOptions) => {
       const { verify } = await import('./receipts-verify.ts');
       done(await verify({ ...options, ...(file === undefined ? {} : { file }) }, io));

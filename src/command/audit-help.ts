@@ -15,8 +15,8 @@ every finalised transfer of the tokens that were paid with, by the wallets that 
   at        when, such as 2026-11-23T10:00:00Z
 
 Books answer for the payees they have a row of, and for those named by --payee. Without a time all receipts are
-compared; with one, what was intended in it. What is uncertain is listed apart and is no difference. What a gateway was
-doing while it was asked may be on either side.
+compared; with one, what was intended in it: say --until where books end before the receipts do. What is uncertain is
+listed apart and is no difference. What a gateway was doing while it was asked may be on either side.
 
 Differences:
 ${kinds.join('\n')}`;

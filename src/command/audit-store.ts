@@ -4,6 +4,7 @@ import type { StoreBudget, StoreHold, StoreLine, StoreSide } from '../audit/agai
 import type { Counts } from '../audit/line-sums.ts';
 import { Calendar, type CalendarKind, rollingPartMs } from '../budget/windows.ts';
 import type { Micros } from '../domain/money.ts';
+import { MOST_SCOPES } from '../operators/api.ts';
 import type { BudgetView, HoldView } from '../operators/views.ts';
 import { readDuration } from '../yaml/units.ts';
 import { type OperatorClient, OrderFailed } from './operator-client.ts';
@@ -14,8 +15,6 @@ export interface StoreRead extends StoreSide {
   readonly askedAt: number;
 }
 
-/** The most lines of one budget that a gateway lists. */
-const MOST_SCOPES = 1_000;
 /** How far the store's clock may be from ours: as far as gateways allow. */
 const SKEW_MS = 60_000;
 

@@ -2,11 +2,12 @@
 // log. Exit code 1 at the first fault.
 import { createReadStream, statSync } from 'node:fs';
 import { readKey } from '../domain/note.ts';
-import { exportLines } from '../ledger/export.ts';
+import { headLine, receiptLine } from '../ledger/export.ts';
 import { readLines } from '../ledger/lines.ts';
-import { logEnd, ownKeys } from '../ledger/own-log.ts';
+import { type LogEnd, logEnd, ownKeys } from '../ledger/own-log.ts';
 import type { LedgerReader } from '../ledger/reader.ts';
 import { locateFault, type StreamVerdict, type VerifyOptions, verifyLogs } from '../ledger/verify.ts';
+import type { StoredLine } from '../ledger/verify-cut.ts';
 import type { VerifiedLog } from '../ledger/verify-run.ts';
 import type { Io } from './io.ts';
 import { type LogOptions, openStream, reading, readJwks, readText, Usage, withExit } from './on-log.ts';
@@ -57,8 +58,16 @@ function verifyLive(reader: LedgerReader, dir: string, against: VerifyOptions): 
   const own = reader.checkpoint()?.note;
   const end = logEnd(reader, dir, Date.now());
   const known = own === undefined ? against : { checkpoint: own, ...against };
-  const open = () => exportLines(reader.stored({ first: 0, last: end.head.seq }), end);
+  const open = () => storedLines(reader, end);
   return locateFault(open, { ...known, fromStart: true });
+}
+
+/** The log as it is stored, written as lines only where that is asked for. */
+function* storedLines(reader: LedgerReader, end: LogEnd): Generator<string | StoredLine> {
+  for (const stored of reader.stored({ first: 0, last: end.head.seq })) {
+    yield { ...stored, line: () => receiptLine(stored) };
+  }
+  yield headLine(end.log, end.head, end.at, end.key);
 }
 
 async function verifyFile(path: string, against: VerifyOptions): Promise<StreamVerdict> {

@@ -111,11 +111,9 @@ function notesOf({ period, development, missingLogs, logs, total }: Answer): str
   const notes: string[] = [];
   const { uncertainPayments } = total;
   if (uncertainPayments > 0n) {
-    notes.push(
-      `${uncertainPayments} payments are uncertain: "purser holds list" shows them; each may still go either way`,
-    );
+    notes.push(`uncertain payments: ${uncertainPayments}, each may still go either way; see "purser holds list"`);
   }
-  if (development > 0) notes.push(`${development} payments were made in a development set-up: that may be play money`);
+  if (development > 0) notes.push(`payments made in a development set-up: ${development}, which may be play money`);
   for (const log of missingLogs) {
     notes.push(`holds of log ${log} were resolved here, but its receipts were not read: name its export too (--from)`);
   }

@@ -1,6 +1,6 @@
 // The Merkle tree over a log (RFC 9162, section 2.1): how leaves and nodes are hashed, the root of leaves that come one
 // by one, and what proofs say. It only computes; where the hashes are kept is not its concern.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** A SHA-256 of the tree, 32 bytes. */
 export type TreeHash = Buffer;
@@ -13,21 +13,21 @@ const LEAF = Buffer.from([0]);
 const NODE = Buffer.from([1]);
 
 /** The root of the tree without leaves. */
-export const EMPTY_ROOT: TreeHash = createHash('sha256').digest();
+export const EMPTY_ROOT: TreeHash = hash('sha256', '', 'buffer');
 
 /** The hash of a leaf: a byte 0 before it, so that no leaf can pass for a node. */
 export function leafHash(leaf: Uint8Array): TreeHash {
-  return createHash('sha256').update(LEAF).update(leaf).digest();
+  return hash('sha256', Buffer.concat([LEAF, leaf]), 'buffer');
 }
 
 /** The hash of a node over its two children: a byte 1 before them. */
 export function nodeHash(left: TreeHash, right: TreeHash): TreeHash {
-  return createHash('sha256').update(NODE).update(left).update(right).digest();
+  return hash('sha256', Buffer.concat([NODE, left, right]), 'buffer');
 }
 
 /** What a receipt is in its log's tree: its hash (64 hex digits) and its signature (base64url), as 32 + 64 bytes. */
-export function receiptLeaf(hash: string, signature: string): TreeHash {
-  return leafHash(Buffer.concat([Buffer.from(hash, 'hex'), Buffer.from(signature, 'base64url')]));
+export function receiptLeaf(receipt: string, signature: string): TreeHash {
+  return leafHash(Buffer.concat([Buffer.from(receipt, 'hex'), Buffer.from(signature, 'base64url')]));
 }
 
 /** The root of leaves that are added one by one; keeps one hash for each level. */
@@ -65,17 +65,17 @@ export function includes(
   if (index >= tree.size || proof.length > MOST_PROOF_HASHES) return false;
   let place = index;
   let last = tree.size - 1;
-  let hash = leaf;
+  let root = leaf;
   for (const sibling of proof) {
     if (last === 0) return false;
     if (place % 2 === 1 || place === last) {
-      hash = nodeHash(sibling, hash);
+      root = nodeHash(sibling, root);
       for (; place % 2 === 0 && place !== 0; place /= 2) last = Math.floor(last / 2);
-    } else hash = nodeHash(hash, sibling);
+    } else root = nodeHash(root, sibling);
     place = Math.floor(place / 2);
     last = Math.floor(last / 2);
   }
-  return last === 0 && hash.equals(tree.root);
+  return last === 0 && root.equals(tree.root);
 }
 
 /** Do the first leaves of the later tree make the earlier one? (RFC 9162, section 2.1.4.2) */
@@ -95,13 +95,13 @@ export function growsFrom(
   for (; place % 2 === 1; place = Math.floor(place / 2)) last = Math.floor(last / 2);
   let before = first;
   let after = first;
-  for (const hash of rest) {
+  for (const next of rest) {
     if (last === 0) return false;
     if (place % 2 === 1 || place === last) {
-      before = nodeHash(hash, before);
-      after = nodeHash(hash, after);
+      before = nodeHash(next, before);
+      after = nodeHash(next, after);
       for (; place % 2 === 0 && place !== 0; place /= 2) last = Math.floor(last / 2);
-    } else after = nodeHash(after, hash);
+    } else after = nodeHash(after, next);
     place = Math.floor(place / 2);
     last = Math.floor(last / 2);
   }

@@ -32,7 +32,7 @@ export async function recover(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>)
 }
 
 /** So many at once: their seals share syncs, and their steps share round trips. */
-const TOGETHER = 256;
+const TOGETHER = 64;
 
 async function together<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
   const iterator = all.values();

@@ -1,8 +1,9 @@
 // Keeps a store that several gateways share in agreement with the receipts: notices at once when it has forgotten
 // something, joins it again until it is open, and tells the others what this gateway spent.
 
-import { type Standing, StoreRefuses } from '../budget/rebuild.ts';
+import type { Standing } from '../budget/rebuild.ts';
 import type { SharedBudget } from '../budget/redis-budget.ts';
+import { StoreRefuses } from '../budget/store-refuses.ts';
 import { type Clock, sleep, type Timer, type Timers } from '../domain/clock.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
 

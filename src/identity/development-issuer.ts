@@ -81,16 +81,24 @@ async function issue(request: TokenRequest, key: KeyObject, kid: string): Promis
 
 async function openKey(path: string): Promise<KeyObject> {
   const pem = (await readKey(path)) ?? (await makeKey(path));
-  const key = createPrivateKey(pem);
-  if (key.asymmetricKeyType !== 'ed25519') throw new Error(`${path} holds no Ed25519 private key`);
-  return key;
+  const key = readPem(pem);
+  if (key?.asymmetricKeyType === 'ed25519') return key;
+  throw new Error(`${path} holds no Ed25519 private key in PEM; remove it, and a new one is made`);
+}
+
+function readPem(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return undefined;
+  }
 }
 
 async function readKey(path: string): Promise<string | undefined> {
   try {
     const self = processIdentity();
     const access = self && judgeAccess(await stat(path), self);
-    if (access?.kind === 'refused') throw new Error(`${path} is not safe: ${access.why}`);
+    if (access?.kind === 'refused') throw new Error(`${path} is not safe: ${access.why}; run: chmod 600 ${path}`);
     if (access?.kind === 'tighten') await chmod(path, 0o600);
     return await readFile(path, 'utf8');
   } catch (cause) {

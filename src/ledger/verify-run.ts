@@ -1,6 +1,6 @@
 // The receipts of one log in order, each checked as it comes: chain, signature, key, and the checkpoint that binds them
 // to a tree. It keeps what the next receipt needs and nothing else. Every Error says what is wrong with the line.
-import { createHash, verify as verifySignature } from 'node:crypto';
+import { hash as digest, verify as verifySignature } from 'node:crypto';
 import { canonicalJson } from '../domain/canonical.ts';
 import { GrowingRoot, receiptLeaf } from '../domain/merkle.ts';
 import type { NoteKey } from '../domain/note.ts';
@@ -12,6 +12,7 @@ import {
   proves,
   readCheckpointLine,
 } from './verify-checkpoint.ts';
+import { atIn, type CutReceipt, follows, RECEIPT, seqIn } from './verify-cut.ts';
 import { type KnownKey, LogKeys } from './verify-keys.ts';
 import { asObject, expectMembers, HEX, INSTANT, type Json, type Jws, readJws } from './verify-lines.ts';
 
@@ -48,8 +49,7 @@ export interface RunOptions {
   readonly witnesses: readonly NoteKey[];
 }
 
-/** The JWS types of what a log signs. */
-export const RECEIPT = 'purser-receipt+jws';
+/** The JWS type of heads. */
 export const HEAD = 'purser-head+jws';
 
 const ZEROS = '0'.repeat(64);
@@ -111,8 +111,9 @@ export class LogRun {
     if (receipt.id !== `${log}.${seq}`) throw new Error('id does not match log and seq');
     if (!INSTANT.test(at)) throw new Error('at is not an instant');
     // The line is canonical, so its parts are too: the receipt's own bytes need not be made again.
-    const bytes = line.slice(line.indexOf(BEFORE_RECEIPT) + BEFORE_RECEIPT.length, line.lastIndexOf(BEFORE_SIGNATURE));
-    const hash = createHash('sha256').update(bytes).digest('hex');
+    const from = line.indexOf(BEFORE_RECEIPT) + BEFORE_RECEIPT.length;
+    const bytes = Buffer.from(line.slice(from, line.lastIndexOf(BEFORE_SIGNATURE)));
+    const hash = digest('sha256', bytes, 'hex');
     if (value.hash !== hash) throw new Error('the hash is not that of the receipt');
     const jws = readJws(value.signature, RECEIPT, bytes);
     this.#checkSignature(jws, seq, receipt.nextKey !== undefined);
@@ -120,6 +121,29 @@ export class LogRun {
     this.#checkKept(seq, hash, prev);
     this.#checkTree(seq, hash, jws);
     this.#noteTime(seq, at);
+    this.#seq = seq;
+    this.#hash = hash;
+  }
+
+  /** Need no more be read of this receipt than its place in the chain? */
+  covers({ text }: CutReceipt): boolean {
+    return this.#at !== '' && this.next <= this.#covered && !this.#ended && !text.includes('"nextKey":');
+  }
+
+  /** Takes a receipt that the checkpoint's tree covers: the tree binds every byte of it to what the log has signed. */
+  takeCovered({ text, hash, jws: read }: CutReceipt): void {
+    const seq = this.next;
+    const found = seqIn(text);
+    if (Number.isNaN(found.seq)) throw new Error('what stands here is not a receipt');
+    if (found.seq !== seq) throw new Error(`a receipt with seq ${found.seq} stands here`);
+    if (!follows(text, this.#hash, found.place)) throw new Error('prev is not the hash of the receipt before');
+    const bytes = Buffer.from(text);
+    if (digest('sha256', bytes, 'hex') !== hash) throw new Error('the hash is not that of the receipt');
+    const jws = read(bytes);
+    this.keys.ofReceipt(jws.kid, seq);
+    this.#checkKept(seq, hash, this.#hash);
+    this.#checkTree(seq, hash, jws);
+    this.#noteTime(seq, atIn(text));
     this.#seq = seq;
     this.#hash = hash;
   }
@@ -194,7 +218,7 @@ export class LogRun {
     this.keys.rotate(seq, receipt.nextKey);
   }
 
-  #checkTree(seq: number, hash: string, { signature }: Jws): void {
+  #checkTree(seq: number, hash: string, { signature }: Pick<Jws, 'signature'>): void {
     const checkpoint = this.#checkpoint;
     if (!checkpoint || (seq > this.#rooted && seq !== checkpoint.seq)) return;
     const leaf = receiptLeaf(hash, signature);

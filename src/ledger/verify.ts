@@ -3,6 +3,7 @@
 import { canonicalJson } from '../domain/canonical.ts';
 import { readKey } from '../domain/note.ts';
 import { readCheckpointLine, readKeptCheckpoint } from './verify-checkpoint.ts';
+import { cutLine, cutStored, type StoredLine } from './verify-cut.ts';
 import { type KnownKey, LogKeys, readKeySet } from './verify-keys.ts';
 import { asObject, expectMembers, HEX, INSTANT, type Json, readCanonical, readJws } from './verify-lines.ts';
 import { HEAD, LogRun, type RunOptions, type SignedHead, signs, type VerifiedLog } from './verify-run.ts';
@@ -19,7 +20,7 @@ export interface VerifyOptions {
   readonly fromStart?: boolean;
   /** Keys of witnesses (vkeys), one of which must have cosigned what is checked. */
   readonly witnesses?: readonly string[];
-  /** Verify each signature by itself, also those that a checkpoint's tree covers. */
+  /** Read each receipt whole and verify its signature by itself, also where a checkpoint's tree covers it. */
   readonly everySignature?: boolean;
 }
 
@@ -38,7 +39,8 @@ export type Verdict = ({ readonly ok: true } & VerifiedLog) | Fault;
 /** What came out for a stream of one or more logs. */
 export type StreamVerdict = { readonly ok: true; readonly logs: readonly VerifiedLog[] } | Fault;
 
-type Lines = AsyncIterable<string> | Iterable<string>;
+type Line = string | StoredLine;
+type Lines = AsyncIterable<Line> | Iterable<Line>;
 
 interface Stream {
   readonly runs: Map<string, LogRun>;
@@ -106,11 +108,24 @@ function readOptions(options: VerifyOptions): RunOptions {
   };
 }
 
-function takeLine(line: string, stream: Stream): void {
+function takeLine(line: Line, stream: Stream): void {
+  if (!stream.options.everySignature) {
+    const cut = typeof line === 'string' ? cutLine(line) : cutStored(line);
+    const run = cut && stream.runs.get(cut.log);
+    if (cut && run?.covers(cut)) {
+      stream.current = run;
+      run.takeCovered(cut);
+      return;
+    }
+  }
+  takeWhole(typeof line === 'string' ? line : line.line(), stream);
+}
+
+function takeWhole(line: string, stream: Stream): void {
   const value = readCanonical(line);
   if ('head' in value) {
     const head = readHead(value);
-    runOf(stream, head.log).takeHead(head, readJws(value.signature, HEAD, canonicalJson(value.head)));
+    runOf(stream, head.log).takeHead(head, readJws(value.signature, HEAD, Buffer.from(canonicalJson(value.head))));
   } else if ('receipt' in value && 'checkpoint' in value) {
     runOf(stream, logOf(value), { everySignature: true }).takeProof(value);
   } else if ('checkpoint' in value) {
@@ -152,7 +167,7 @@ function keptOf({ kept, checkpoint }: RunOptions, log: string): Pick<RunOptions,
 function readKept(line: string, keys: readonly KnownKey[]): SignedHead {
   const value = readCanonical(line.replace(/\r?\n$/, ''));
   const head = readHead(value);
-  const jws = readJws(value.signature, HEAD, canonicalJson(value.head));
+  const jws = readJws(value.signature, HEAD, Buffer.from(canonicalJson(value.head)));
   if (!signs(jws, new LogKeys(head.log, keys).ofHead(jws.kid, head.seq))) throw new Error('the signature is wrong');
   return head;
 }

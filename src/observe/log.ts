@@ -104,6 +104,8 @@ export function openLog(target: LogTarget, level: EventLevel = 'info'): Log {
   const destination = pino.destination({
     fd: target.fd,
     sync: false,
+    // Nothing is on its way by itself: `flush` would overtake it, or the process end before it.
+    minLength: BUFFER_BYTES / 2,
     maxLength: MOST_BUFFERED_BYTES,
   });
   const lines = joinLines(destination, target.pretty);
@@ -129,7 +131,7 @@ export function openLog(target: LogTarget, level: EventLevel = 'info'): Log {
  * lines costs more than making them.
  */
 function joinLines(
-  destination: Pick<ReturnType<typeof pino.destination>, 'write' | 'flushSync'>,
+  destination: Pick<ReturnType<typeof pino.destination>, 'write' | 'flush' | 'flushSync'>,
   pretty: Pretty | undefined,
 ) {
   let waiting = '';
@@ -142,7 +144,11 @@ function joinLines(
     handOn();
     destination.flushSync();
   };
-  setInterval(handOn, FLUSH_EVERY_MS).unref();
+  setInterval(() => {
+    if (waiting === '') return;
+    handOn();
+    destination.flush();
+  }, FLUSH_EVERY_MS).unref();
   process.once('exit', flush);
   return {
     write(line: string): void {

@@ -30,7 +30,7 @@ import {
 } from './views.ts';
 
 /** The most scopes of one budget that are shown. */
-const MOST_SCOPES = 1000;
+export const MOST_SCOPES = 1000;
 
 /** What the API reads; the gateway hands in its budget store, ledger and policy. */
 export interface ApiParts {
@@ -99,7 +99,7 @@ export async function answerApi(parts: ApiParts, request: ApiRequest): Promise<A
   }
   return problem(
     'not_found',
-    'There is: receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, keys/rotate, policy, explain.',
+    'Choose one of receipts, receipts/{id}, budgets, holds, holds/{id}/resolve, stops, keys/rotate, policy, explain.',
   );
 }
 
@@ -116,7 +116,7 @@ async function listReceipts(parts: ApiParts, request: ApiRequest): Promise<ApiAn
 
 async function showReceipt(parts: ApiParts, _request: ApiRequest, id: string): Promise<ApiAnswer> {
   const found = await parts.ledger.find(id);
-  return found ? answer(found) : problem('not_found', 'This log has no receipt of this id; an id starts with its log.');
+  return found ? answer(found) : problem('not_found', 'This log has no receipt of this id; see GET /api/receipts.');
 }
 
 async function listHolds(parts: ApiParts): Promise<ApiAnswer> {

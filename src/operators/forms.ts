@@ -43,7 +43,7 @@ export const receiptQuery = z.strictObject({
   until: instant.exactOptional(),
   limit: z
     .string()
-    .regex(/^[1-9][0-9]{0,3}$/)
+    .regex(/^[1-9][0-9]{0,3}$/, `must be a whole number from 1 to ${MOST_RECEIPTS}`)
     .transform(Number)
     .pipe(z.int().max(MOST_RECEIPTS))
     .default(100),
@@ -96,7 +96,8 @@ export function readQuery<Shape>(schema: z.ZodType<Shape>, query: string): Shape
   const parameters = new URLSearchParams(query);
   const names = [...parameters.keys()];
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
-  if (repeated !== undefined) return problem('query_invalid', `The parameter "${name(repeated)}" is given twice.`);
+  if (repeated !== undefined)
+    return problem('query_invalid', `The parameter "${name(repeated)}" is given twice; give it once.`);
   const read = schema.safeParse(Object.fromEntries(parameters));
   return read.success ? read.data : problem('query_invalid', describe(read.error));
 }
@@ -122,12 +123,14 @@ function wordsOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') return `not known here: ${issue.keys.map(name).join(', ')}; take it out`;
   if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`;
   if (issue.code === 'invalid_type')
-    return /undefined$/.test(issue.message) ? 'is required' : `must be a ${issue.expected}`;
+    return /undefined$/.test(issue.message)
+      ? 'is required'
+      : `must be ${issue.expected === 'object' ? 'an' : 'a'} ${issue.expected}`;
   if (issue.code === 'too_small') return 'must not be empty';
   if (issue.code === 'too_big') {
     return `must be at most ${issue.maximum}${issue.origin === 'string' ? ' characters long' : ''}`;
   }
-  return issue.code === 'invalid_format' ? 'must be a whole number from 1' : issue.message;
+  return issue.message;
 }
 
 const name = (text: string) => text.slice(0, 40).replace(/[^\w.-]/g, '?');

@@ -38,7 +38,10 @@ export function judgeOrigin(headers: IncomingHttpHeaders): OperatorProblem | und
   if (origin === undefined || (host !== undefined && /^https?:\/\//.test(origin) && origin.endsWith(`://${host}`))) {
     return undefined;
   }
-  return problem('origin_forbidden', 'Requests from pages of another origin are not answered.');
+  return problem(
+    'origin_forbidden',
+    'Requests from pages of another origin are not answered; send this one from a program, without Origin.',
+  );
 }
 
 /** The token's entry, or why this request may not be made with what it shows. */

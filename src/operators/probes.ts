@@ -29,7 +29,7 @@ async function answer(options: ProbesOptions, request: IncomingMessage, response
   const foreign = judgeHost(request.headers, options.listen.host) ?? judgeOrigin(request.headers);
   if (foreign) return sendProblem(response, foreign);
   const page = PROBES.get((request.url ?? '').split('?', 1)[0] ?? '');
-  if (!page) return sendProblem(response, problem('not_found', 'There is: /healthz, /readyz, /metrics.'));
+  if (!page) return sendProblem(response, problem('not_found', 'Choose one of /healthz, /readyz, /metrics.'));
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return sendProblem(response, problem('method_not_allowed', 'This takes GET.'));
   }

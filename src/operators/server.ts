@@ -33,7 +33,7 @@ async function answer(options: OperatorsOptions, request: IncomingMessage, respo
   if (path.startsWith('/api/')) return answerAuthorised(options, request, response, { path, query });
   const page = PAGES.get(path);
   if (!page)
-    return sendProblem(response, problem('not_found', 'There is: /healthz, /readyz, /metrics, /keys, /api/….'));
+    return sendProblem(response, problem('not_found', 'Choose one of /healthz, /readyz, /metrics, /keys, /api/….'));
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return sendProblem(response, problem('method_not_allowed', 'This takes GET.'));
   }

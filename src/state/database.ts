@@ -52,10 +52,17 @@ export function refuseLostDatabase(dir: string, lock: DatabaseSync): void {
   throw codedError('state_damaged', `${path} is missing or empty, and there was one: its receipts are gone; ${fix}`);
 }
 
-/** Lets the lock remember that the folder has a database. Throws as {@link takeLock} where another process has it. */
+/**
+ * Lets the lock remember that the folder has a database; on a full disk the next start does. Throws as {@link takeLock}
+ * where another process was quicker to have it.
+ */
 export function rememberDatabase(dir: string, lock: DatabaseSync): void {
   if (versionOf(lock) > 0) return;
-  lock.exec('PRAGMA user_version=1; COMMIT');
+  try {
+    lock.exec('PRAGMA user_version=1; COMMIT');
+  } catch {
+    if (lock.isTransaction) lock.exec('ROLLBACK');
+  }
   try {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {

@@ -94,7 +94,9 @@ export class Sections {
   }
 
   #unknown(path: Path, key: string, known: readonly string[]): void {
-    this.problems.push(this.file.problem(path, `is not a known key${suggestion(key, known)}`, 'error', 'key'));
+    this.problems.push(
+      this.file.problem(path, `is not a known key${suggestion(key, known) || '; take it out'}`, 'error', 'key'),
+    );
   }
 
   #gather(issue: z.core.$ZodIssue, base: Path, known: ReadonlyMap<string, readonly string[]>): void {

@@ -89,7 +89,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 export function suggestion(word: string, known: readonly string[]): string {
   const near = nearest(word, known);
   if (near !== undefined) return `; did you mean \`${near}\`?`;
-  return known.length > 0 && known.length <= 12 ? `; known here: ${known.join(', ')}` : '';
+  return known.length > 0 && known.length <= 16 ? `; known here: ${known.join(', ')}` : '';
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */

@@ -1,5 +1,5 @@
 // `npm run bench`: figures measured side by side in one run, and which goal holds. `--quick` is a short run;
-// `--only free|paid|holds|process|start|commands` runs one part (comma-separated: some).
+// `--only free|paid|holds|rebuild|process|start|commands` runs one part (comma-separated: some).
 import { parseArgs } from 'node:util';
 import { CORE, pin } from './children.ts';
 import { benchCommands } from './commands.ts';
@@ -7,6 +7,7 @@ import { benchFree } from './free.ts';
 import { benchHolds } from './holds.ts';
 import { benchPaid } from './paid.ts';
 import { benchProcess } from './process.ts';
+import { benchRebuild } from './rebuild.ts';
 import { benchStart } from './start.ts';
 
 /** How much is measured. */
@@ -18,6 +19,7 @@ const PARTS = {
   free: benchFree,
   paid: benchPaid,
   holds: benchHolds,
+  rebuild: benchRebuild,
   process: benchProcess,
   start: benchStart,
   commands: benchCommands,

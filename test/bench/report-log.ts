@@ -23,12 +23,14 @@ export function makeLog(folder: string, receipts: number): { config: string; sta
   db.exec('PRAGMA synchronous=OFF');
   const stepMs = Math.floor((51 * 86_400_000) / receipts);
   let now = START;
-  const seal = ledgerOperations(db, { dir: state, development: false }, () => now)['ledger.seal'];
+  const operations = ledgerOperations(db, { dir: state, development: false }, () => now);
+  const seal = operations['ledger.seal'];
   for (let done = 0; done < receipts; done += 1) {
     if (done % BATCH === 0) db.exec(done === 0 ? 'BEGIN' : 'COMMIT; BEGIN');
     now += stepMs;
     seal?.run(entry(done));
   }
+  while (operations['ledger.checkpoint']?.run(undefined) === 'growing');
   db.exec('COMMIT');
   db.close();
   return { config, state };

@@ -172,7 +172,7 @@ test('what the budget store forgot, invented or altered is told, counter by coun
     tamper(stand.gateway.folder, 'PRAGMA wal_checkpoint(TRUNCATE)');
     restore(state, before);
   }
-});
+}, 90_000);
 
 function restore(state: string, before: Buffer): void {
   for (const suffix of ['-wal', '-shm']) rmSync(`${state}${suffix}`, { force: true });

@@ -56,6 +56,43 @@ test('a stop given while no gateway runs is sealed, and in force once the state 
   });
 });
 
+test('a log key that is rotated while no gateway runs signs from then on; the receipt says who and why', async () => {
+  const config = stateConfig();
+  const operator = await openOperatorClient(silent(config), () => openState(config));
+  const { receipt } = await operator.rotateKey({ because: 'a year has passed' });
+  await operator.close();
+  const store = await openState(config);
+  open.push(store);
+  const sealed = (await store.ledger.find(receipt))?.receipt;
+  expect(sealed?.change).toMatchObject({ what: 'rotate the log key', by: 'local', because: 'a year has passed' });
+  expect(store.ledger.keys().keys).toMatchObject([
+    { seq: 1 },
+    { seq: (sealed?.seq ?? 0) + 1, kid: sealed?.nextKey?.kid },
+  ]);
+});
+
+test('a log key is rotated amid receipts that are sealed: each has the key of its place, none is lost', async () => {
+  const config = stateConfig();
+  const store = await openState(config);
+  const seal = (n: number) =>
+    store.ledger.seal({ kind: 'operator', change: { what: `order ${n}`, outcome: 'applied' } });
+  let turn: Promise<unknown> = Promise.resolve();
+  const rotate = () => {
+    const rotated = turn.then(() => store.ledger.rotateKey({ by: 'dana', because: 'copied' }));
+    turn = rotated;
+    return rotated;
+  };
+  const all = Array.from({ length: 60 }, (_, n) => (n % 20 === 10 ? rotate() : seal(n)));
+  const sealed = await Promise.all(all);
+  expect(new Set(sealed.map(({ receipt }) => receipt.seq)).size).toBe(60);
+  await store.close();
+  const { command } = await import('../threats/observables.ts');
+  const { code, out } = await command(['receipts', 'verify', '--config', config.file]);
+  expect([code, out]).toEqual([0, expect.stringContaining('60 receipts, seq 1 to 60')]);
+  const keys = await command(['keys', 'list', '--json', '--config', config.file]);
+  expect(JSON.parse(keys.out).keys).toHaveLength(4);
+});
+
 test('a state that another process holds is left alone when its port is silent, and the message says so', async () => {
   const config = stateConfig();
   const holder = await openState(config);

@@ -89,7 +89,7 @@ test('a table for people: groups, total, where it comes from and what holds of i
   expect(out).toContain(
     `From log ${log.reader.log}, seq 1 to 5 (last hash ${log.reader.head().hash}): an unbroken hash`,
   );
-  expect(out).toContain('Note: 1 payments are uncertain');
+  expect(out).toContain('Note: uncertain payments: 1,');
 });
 
 test('months are those of the accounting time zone, and stand for the moment the money was held', async () => {

@@ -392,7 +392,7 @@ test('a chain and its nodes are read; where nobody looks, and where nobody pays,
   expect(networks(near).shown).toEqual([]);
   expect(load(REAL).shown.join()).toMatch(/wallets\[0\]\.networks\[0\] {2}warning: is not under networks/);
   const unused = networks('[{ id: "eip155:1", rpc: { env: RPC } }]').shown.join();
-  expect(unused).toMatch(/networks\[0\]\.id {2}warning: is not used: no wallet pays there/);
+  expect(unused).toMatch(/networks\[0\]\.id {2}warning: is not used, since no wallet pays there/);
   const skipped = load(`${REAL}networks: [{ id: "eip155:8453", rpc: { env: UNSET } }]\n`, {}, 'skip');
   expect(skipped.shown).toEqual([]);
 });

@@ -1,5 +1,4 @@
 // The moments at which a gateway is killed, and what each purchase that dies there must have become.
-
 import type { FailPlan } from './plan.ts';
 
 /** What a purchase is once its gateway is back. */

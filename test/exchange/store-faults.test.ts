@@ -239,6 +239,14 @@ describe.runIf(redisAvailable)('Redis', () => {
     redis = await serve(redis.port);
     await expectAgreement(await start(setup), shop);
   });
+
+  test('a gateway with another key of claims does not start: a repeat at it would not be known', async () => {
+    await start(onRedis(redis.url));
+    const { configFile, close } = await start({ ...onRedis(redis.url), folder: folder() });
+    await close();
+    const { code, err } = await purser(['serve', '--config', configFile], { SHARED_KEY: 'cd'.repeat(32) });
+    expect([code, err]).toEqual([1, expect.stringContaining('the key of claims (budgets.redis.key) is another one')]);
+  });
 });
 
 /** A connection to Redis whose replies come late. */

@@ -4,7 +4,7 @@ import { redisAvailable, startRedis } from '../fakes/redis.ts';
 import { restartUnderLoad } from '../support/rolling.ts';
 
 test.runIf(redisAvailable)(
-  'two gateways are restarted in turn under load: no request fails, no cent is lost',
+  'CRASH-17: two gateways are restarted in turn under load: no request fails, no cent is lost',
   {
     timeout: 120_000,
   },

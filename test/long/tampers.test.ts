@@ -6,7 +6,7 @@ import { escaped, victim } from '../ledger/tampering.ts';
 const SEEDS = Number(process.env.PURSER_TAMPERS ?? 10_000);
 const LOG_EVERY = 500;
 
-test(`of ${SEEDS} random tampers with a log every one is found at its receipt`, { timeout: 600_000 }, async () => {
+test(`of ${SEEDS} random tampers with a log every one is found at its receipt`, { timeout: 1_800_000 }, async () => {
   const missed: string[] = [];
   let log = victim();
   for (let seed = 0; seed < SEEDS; seed += 1) {

@@ -119,3 +119,16 @@ test('a silent log writes nothing and fails at nothing', () => {
   log.event('error', 'x');
   log.flush();
 });
+
+test('each flush hands on what was written before it, whole and in order', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'purser-log-')), 'out');
+  const log = openLog({ fd: openSync(file, 'w') });
+  for (let n = 0; n < 20; n += 1) {
+    log.event('info', `line ${n}`);
+    log.flush();
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(
+      Array.from({ length: n + 1 }, (_, index) => `line ${index}`),
+    );
+  }
+});

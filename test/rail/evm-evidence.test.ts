@@ -245,7 +245,7 @@ test('two nodes: only what both show counts; what they deny each other is loud',
   expect(await lookAt(proof, both)).toMatchObject({ verdict: 'unknown', alarming: false });
 
   // One says that it was never used, and its life is over.
-  const { proof: short, authorisation } = await authorised(2);
+  const { proof: short, authorisation } = await authorised(5);
   await chain.settle(authorisation);
   await outlived(short);
   second.alter(({ method }) => (method === 'eth_call' ? { result: word(0n) } : undefined));

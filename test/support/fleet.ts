@@ -8,6 +8,9 @@ import { type GatewaySetup, policy, startGateway, type TestGateway } from './gat
 import { moneyOf } from './stand.ts';
 import { onRedis } from './stores.ts';
 
+/** For `vi.waitFor`: several gateways and a Redis on a machine that has much else to do. */
+export const PATIENT = { ...WAIT, timeout: 60_000 };
+
 /** How many purchases the budget of a fleet has room for. */
 export const ROOM = 60;
 const LIMIT = `${(ROOM * Number(PRICE)) / 1_000_000} USD`;
@@ -67,14 +70,17 @@ export class Fleet {
   }
 
   /** Buys at each gateway until the budget is spent, whatever has to be waited for. */
-  async spendAll(): Promise<void> {
+  async spendAll(timeout: number = PATIENT.timeout): Promise<void> {
     for (const gateway of this.gateways) {
-      await vi.waitFor(async () => {
-        // What was given back may not have reached the store yet.
-        expect(await gateway.api('holds')).toEqual({ holds: [] });
-        const { code } = await buy(gateway);
-        expect(code).toBe('budget_exceeded');
-      }, WAIT);
+      await vi.waitFor(
+        async () => {
+          // What was given back may not have reached the store yet.
+          expect(await gateway.api('holds')).toEqual({ holds: [] });
+          const { code } = await buy(gateway);
+          expect(code).toBe('budget_exceeded');
+        },
+        { ...PATIENT, timeout },
+      );
     }
   }
 
@@ -85,7 +91,7 @@ export class Fleet {
         expect(await moneyOf(gateway)).toEqual({ settled: BigInt(shop.books.length) * PRICE, held: 0n });
         expect(await gateway.api('holds')).toEqual({ holds: [] });
       }
-    }, WAIT);
+    }, PATIENT);
     const receipts = (await Promise.all(this.gateways.map((gateway) => gateway.receipts()))).flat();
     expect(receipts.filter(({ kind }) => kind === 'settled')).toHaveLength(shop.books.length);
   }
