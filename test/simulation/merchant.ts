@@ -40,7 +40,7 @@ export interface Answered {
 /** What a merchant does to a request that asks for its price. */
 export const DEMANDS = {
   ...{ fair: 60, same: 6, brief: 3, dear: 3, foreignPayee: 2, foreignAsset: 2, zero: 2, garbled: 2, expired: 2 },
-  ...{ free: 4, broken: 2, twoOffers: 6, points: 14, slow: 4 },
+  ...{ free: 4, broken: 2, twoOffers: 6, points: 14, slow: 10 },
 };
 
 /** What a merchant does to a payment; those that begin with `take` have the money in their books. */

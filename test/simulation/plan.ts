@@ -123,12 +123,20 @@ function twins(chance: Chance, purchases: readonly PlannedPurchase[]): PlannedPu
 const KINDS = {
   embedded: {
     ...{ kill: 10, powerLoss: 12, killAtEvent: 30, diskFull: 8, diskUnsynced: 8, diskSlow: 6, clockStep: 10 },
-    ...{ serviceDown: 5, storm: 5, policy: 8, stop: 8 },
+    ...{ serviceDown: 5, storm: 5, policy: 12, stop: 8 },
   },
   redis: {
     ...{ kill: 8, killAtEvent: 24, powerLoss: 4, diskFull: 5, diskUnsynced: 4, diskSlow: 4, clockStep: 6 },
-    ...{ redisRestarts: 8, cutOff: 10, redisLossy: 14, redisClock: 5, redisForgets: 8, redisFlushed: 4, redisDrops: 4 },
-    ...{ serviceDown: 4, storm: 4, policy: 6, stop: 8 },
+    ...{
+      redisRestarts: 12,
+      cutOff: 10,
+      redisLossy: 24,
+      redisClock: 5,
+      redisForgets: 8,
+      redisFlushed: 4,
+      redisDrops: 4,
+    },
+    ...{ serviceDown: 4, storm: 4, policy: 10, stop: 8 },
   },
 } as const;
 
@@ -171,7 +179,7 @@ function faultOf(kind: Fault['kind'], chance: Chance): Fault {
     case 'serviceDown':
       return { kind, service: chance.pick(SERVICES), ms };
     case 'policy':
-      return { kind, name: chance.pick(POLICIES), ms: chance.between(2_000, 20_000) };
+      return { kind, name: chance.pick(POLICIES.slice(1)), ms: chance.between(2_000, 20_000) };
     case 'stop': {
       const what = chance.pick(['agent', 'service', 'all'] as const);
       const id = what === 'agent' ? chance.pick(AGENTS) : what === 'service' ? chance.pick(SERVICES) : '*';

@@ -24,7 +24,7 @@ export const SHARED_KEY = Buffer.alloc(32, 7);
 export const LIMITS: ExchangeLimits = {
   replayBodyBytes: 2_000,
   challengeBytes: 65_536,
-  holdLeaseMs: 1_200,
+  holdLeaseMs: 800,
   refusals: { count: 200, periodMs: 60_000 },
   unsettled: 2,
 };

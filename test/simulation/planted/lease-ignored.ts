@@ -3,12 +3,12 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'A hold that has lapsed can still be exposed.',
-  store: 'redis',
+  store: 'embedded',
   changes: [
     {
-      file: 'src/budget/expose.lua',
-      find: 'local late = lapsed(hold, now)',
-      put: 'local late = false',
+      file: 'src/budget/embedded-holds.ts',
+      find: '    if (row.lease_end <= now || stop) {',
+      put: '    if (stop) {',
     },
   ],
 };

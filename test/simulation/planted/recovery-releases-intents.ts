@@ -6,9 +6,8 @@ export const planted: Planted = {
   changes: [
     {
       file: 'src/exchange/recover.ts',
-      find: `    if (await hasIntent(parts, hold)) continue;
-`,
-      put: '',
+      find: '  const orphans = open.filter(({ id }) => !intended.has(id));',
+      put: '  const orphans = intended.size >= 0 ? open : [];',
     },
   ],
 };
