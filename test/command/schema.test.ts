@@ -167,7 +167,7 @@ test('a problem of the running API is as its document says, on every path and me
 test('the document has every path that the API says there is', async () => {
   const { detail } = await gateway.api<{ detail: string }>('nothing-of-that-name');
   const there = detail
-    .replace(/^There is: |\.$/g, '')
+    .replace(/^Choose one of |\.$/g, '')
     .split(', ')
     .map((path) => `/api/${path}`);
   expect(Object.keys(api.paths).sort()).toEqual(there.sort());

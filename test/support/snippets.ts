@@ -35,10 +35,10 @@ export interface Addresses {
   in(text: string): string;
 }
 
-/** Free addresses for 127.0.0.1:8402, :8403 and :8410; `known` adds others. */
+/** Free addresses for 127.0.0.1:8402, :8403, :8410 and :8412; `known` adds others. */
 export async function freeAddresses(known: Readonly<Record<string, string>> = {}): Promise<Addresses> {
   const free = new Map(Object.entries(known));
-  for (const port of [8402, 8403, 8410]) free.set(`127.0.0.1:${port}`, `127.0.0.1:${await freePort()}`);
+  for (const port of [8402, 8403, 8410, 8412]) free.set(`127.0.0.1:${port}`, `127.0.0.1:${await freePort()}`);
   const of = (address: string): string => free.get(address) ?? address;
   return {
     agents: of('127.0.0.1:8402'),
