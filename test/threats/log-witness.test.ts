@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { readCheckpoint } from '../../src/domain/note.ts';
 import type { StoredCheckpoint } from '../../src/ledger/checkpoints.ts';
 import { hostileMerchant } from '../fakes/hostile-merchant.ts';
@@ -140,7 +140,7 @@ test('while no witness answers nothing is bought; once one does, it goes on by i
   const gateway = await start();
   const refused = await gateway.ask('/shop/v1/x');
   expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([503, 'store_unavailable']);
-  expect(gateway.output()).toContain('did not cosign: it cannot be reached');
+  await vi.waitFor(() => expect(gateway.output()).toContain('did not cosign: it cannot be reached'), 5_000);
   await gateway.close();
   const silent = await switchable();
   silent.forward = null;
