@@ -36,6 +36,8 @@ export type Standing =
 /** How far one generation has been brought what is ours. */
 interface Progress {
   readonly generation: number;
+  /** When it began, by the store's clock: which of those with this number it is. */
+  readonly since: number;
   /** The newest receipt that the account has taken in. */
   readonly sealed: number;
   orders: boolean;
@@ -59,7 +61,7 @@ export class Rebuild {
   #terms = new Map<string, string>();
   readonly #peers = new Map<string, Peer>();
   /** How far what is ours was brought to the newest generation. */
-  #progress: Progress = { generation: 0, sealed: 0, orders: false, after: '', done: false };
+  #progress: Progress = { generation: 0, since: 0, sealed: 0, orders: false, after: '', done: false };
   #reached = false;
   #cloneAt: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -179,13 +181,14 @@ export class Rebuild {
    * Brings everything of ours, once for a generation: orders, purchases, then totals, so that nothing is ever too low.
    * What a try did not come to, the next one goes on with.
    */
-  #bring({ generation, now }: Bring): Promise<Stand> {
+  #bring({ generation, since, now }: Bring): Promise<Stand> {
     const { members, membership, account } = this.#parts;
     return this.#orBroken(generation, async () => {
       // Folded once for a generation: what is brought in pieces must be one and the same account.
-      if (this.#progress.generation !== generation) {
+      // A store that forgot a generation before it opened begins one of the same number: it has nothing of ours.
+      if (this.#progress.generation !== generation || this.#progress.since !== since) {
         const sealed = await account.fold();
-        this.#progress = { generation, sealed, orders: false, after: '', done: false };
+        this.#progress = { generation, since, sealed, orders: false, after: '', done: false };
       }
       const progress = this.#progress;
       if (!progress.done) {

@@ -116,6 +116,7 @@ export class Oracle {
     if (this.#world.redis) return;
     this.#holds = new Map();
     this.#newest = 0;
+    this.#version = -1;
   }
 
   /** The shared store has forgotten something: until it is rebuilt its numbers say nothing. */

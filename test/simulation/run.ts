@@ -158,7 +158,7 @@ function strikeStore(
       redis.down = true;
       timeline.after(fault.ms, () => {
         redis.down = false;
-        redis.model.run = `run${fault.id}`;
+        redis.model.run = processOf(fault.id);
         if (fault.forgets > 0) oracle.storeForgot();
         redis.model.forget(fault.forgets);
         redis.version += 1;
@@ -190,7 +190,7 @@ function strikeStore(
       // A failover to a replica that had not everything.
       oracle.storeForgot();
       redis.model.forget(fault.writes);
-      redis.model.run = `run${fault.id}`;
+      redis.model.run = processOf(fault.id);
       redis.version += 1;
       return;
     case 'redisFlushed':
@@ -200,6 +200,9 @@ function strikeStore(
       return;
   }
 }
+
+/** Another process of the server goes by another `run_id`, hex digits as the real ones. */
+const processOf = (fault: string): string => Buffer.from(fault).toString('hex');
 
 function kill(world: World, gateway: SimulatedGateway, downMs: number): void {
   if (gateway.life?.alive !== true) return;
