@@ -11,9 +11,7 @@ local sums, pairs_open, at = {}, {}, 1
 local function claim(kind, name, id, expires)
   if name == '' or (expires and expires <= now) then return end
   local key = T .. kind .. ':' .. name
-  if redis.call('EXISTS', key) == 1 then return end
-  redis.call('SET', key, id)
-  if expires then redis.call('PEXPIREAT', key, text(expires)) end
+  if expires then redis.call('SET', key, id, 'NX', 'PXAT', text(expires)) else redis.call('SET', key, id, 'NX') end
 end
 
 local function count_lines(hold, first)

@@ -199,8 +199,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   GET: (door, args) => door.read(at(args, 0), 'string')?.text ?? null,
   SET: (door, args) => {
     const [key, text, ...more] = [at(args, 0), at(args, 1), ...args.slice(2)];
-    if (more.length > 0 && (more[0] !== 'PX' || more.length !== 2)) throw new RedisError('ERR syntax error');
-    door.put(key, text, more[1] === undefined ? null : door.now() + Number(more[1]));
+    const onlyNew = more[0] === 'NX';
+    const [unit, time, ...rest] = onlyNew ? more.slice(1) : more;
+    if ((unit !== undefined && unit !== 'PX' && unit !== 'PXAT') || rest.length > 0) {
+      throw new RedisError('ERR syntax error');
+    }
+    if (onlyNew && door.find(key)) return null;
+    door.put(key, text, unit === undefined ? null : Number(time) + (unit === 'PX' ? door.now() : 0));
     return { ok: 'OK' };
   },
   INFO: (door) => `run_id:${door.run()}\r\n`,
