@@ -56,6 +56,9 @@ const NO_MONEY_CODES = new Set([
   ...['ledger_unavailable', 'in_flight', 'already_paid'],
 ]);
 
+/** Heartbeats that were answered are not further apart than this, also on bad links; ms. */
+const HEARTBEATS_MS = 5_000;
+
 /** The judge of one run. */
 export class Oracle {
   readonly #world: World;
@@ -119,9 +122,13 @@ export class Oracle {
     this.#version = -1;
   }
 
-  /** The shared store has forgotten something: until it is rebuilt its numbers say nothing. */
+  /**
+   * The shared store has forgotten something: until it is rebuilt its numbers say nothing. Its time is then what the
+   * gateways know of it, from their last heartbeats.
+   */
   storeForgot(): void {
     this.#damaged = this.#generation;
+    this.#newest -= HEARTBEATS_MS;
   }
 
   /** A gateway took up another policy set. */

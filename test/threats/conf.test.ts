@@ -177,7 +177,8 @@ test('CONF-18: play money and the development issuer do not stand beside a walle
 
 test('a feature that is not built is an error, and a word the command does not know is bad usage', async () => {
   const later = `${CONFIG.replace('rail: sandbox', 'rail: stripe')}`;
-  expect(await rejected(folderOf(later))).toMatch(/^config\.yaml:8:\d+ {2}wallets\[0\]\.rail {2}.*not in this version/m);
+  const problem = /^config\.yaml:8:\d+ {2}wallets\[0\]\.rail {2}.*not in this version/m;
+  expect(await rejected(folderOf(later))).toMatch(problem);
   expect((await purser(['check', '--nonsense'])).code).toBe(2);
   expect((await purser(['check', '--config', '/nowhere/config.yaml'])).code).toBe(1);
 });
