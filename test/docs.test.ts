@@ -26,9 +26,9 @@ const FILE = /^(?:#|\/\/) (policies\/[\w.-]+|[\w-]+\.(?:mjs|py))\n/;
 const MERGED = /^# in config\.yaml\b.*\n/;
 const SHOWN = /^# for production, in config\.yaml\b.*\n/;
 
-test('there is a page for each role, and on what is promised, on receipts, and on the sandbox wire', () => {
+test('there is a page for each role, on what is promised and measured, on receipts and the sandbox wire', () => {
   const roles = ['agent-builder.md', 'finance.md', 'ops.md', 'security.md'];
-  expect(PAGES).toEqual([...roles, 'guarantees.md', 'receipts.md', 'sandbox-rail.md'].sort());
+  expect(PAGES).toEqual([...roles, 'guarantees.md', 'receipts.md', 'reliability.md', 'sandbox-rail.md'].sort());
 });
 
 for (const name of PAGES) {
