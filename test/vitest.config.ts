@@ -1,4 +1,5 @@
 // Where tests are found. The suite runs each file in its own process; "long" holds what takes minutes.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // Real processes on a busy machine: a test that fails is tried again there, and reported as flaky when it then passes.
@@ -7,6 +8,8 @@ const shared = {
   retry,
   root: new URL('..', import.meta.url).pathname,
   pool: 'forks' as const,
+  // Most tests wait for processes: two at once are half the time, also on two cores.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   testTimeout: 30_000,
   hookTimeout: 30_000,
 };
