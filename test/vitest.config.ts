@@ -8,14 +8,14 @@ const shared = {
   retry,
   root: new URL('..', import.meta.url).pathname,
   pool: 'forks' as const,
-  // Most tests wait for processes: two at once are half the time, also on two cores.
-  maxWorkers: Math.max(2, availableParallelism() - 1),
   testTimeout: 30_000,
   hookTimeout: 30_000,
 };
 
 export default defineConfig({
   test: {
+    // Most tests wait for processes: two at once are half the time, also on two cores.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       { test: { ...shared, name: 'suite', include: ['test/**/*.test.ts'], exclude: ['test/long/**'] } },
       { test: { ...shared, name: 'long', include: ['test/long/**/*.test.ts'], testTimeout: 1_800_000 } },
