@@ -16,7 +16,7 @@ export interface Recovered {
 }
 
 /** Recovers this gateway's own purchases; throws when store or log do not answer, and can then be run again. */
-export async function recover(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>): Promise<Recovered> {
+export async function recover(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<Recovered> {
   const { intents, outcomes } = await parts.ledger.unfinished();
   await together(outcomes, async ({ receipt }) => {
     await applyOutcome(parts, receipt);
@@ -65,7 +65,7 @@ function uncertainCode({ decision }: Receipt): UncertainCode | null {
 }
 
 /** An intent whose process ended before it learned the outcome: uncertain, and for its repeats not answered. */
-async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger' | 'watch'>, intent: Sealed): Promise<void> {
+async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, intent: Sealed): Promise<void> {
   const { receipt } = intent;
   const hold = receipt.hold?.id;
   if (hold === undefined) return;

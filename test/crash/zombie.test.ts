@@ -70,6 +70,16 @@ for (const { name, available, open } of STORES.filter((store) => store.name.incl
       await expectAgreed(scene);
     });
 
+    test('CRASH-20: beyond its lease, its intent sealed: no proof is made, and the money comes back', async () => {
+      const { scene, asked, purchase } = await stoppedAt('intended sealed', open);
+      await sleep(2_500);
+      wake(scene);
+      expect(await asked).toMatchObject({ status: 503, code: 'store_unavailable' });
+      expect(scene.till.paidFor(purchase.target)).toBe(0);
+      expect(await peerBuys(scene)).toBe(200);
+      await expectAgreed(scene);
+    });
+
     test('CRASH-20: beyond its proof’s life: the proof is not sent any more, and the money comes back', async () => {
       const { scene, asked, purchase } = await stoppedAt('proof made', open);
       expect(await peerBuys(scene)).toBe('budget_exceeded');

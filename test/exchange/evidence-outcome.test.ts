@@ -54,9 +54,8 @@ test.each([
     expect(sealed.receipt).toMatchObject({ kind, trace: 'b'.repeat(32), hold: { id: hold.id } });
     expect(sealed.receipt.settlement).toEqual({ evidence: 'rail', reference: 'r'.repeat(256) });
     const parts = { budget: port.budget, ledger: port.ledger };
-    const watch = { began: () => expect.unreachable('nobody asks'), refused() {}, fault() {} };
     for (const again of [false, true]) {
-      expect(await recover({ ...parts, watch })).toMatchObject({ outcomes: again ? 0 : 1, uncertain: 0, released: 0 });
+      expect(await recover(parts)).toMatchObject({ outcomes: again ? 0 : 1, uncertain: 0, released: 0 });
       expect(await port.budget.openHolds()).toEqual([]);
       expect(await repeat('h1')).toMatchObject({ state: kind, ending: { receipt: sealed.receipt.id } });
     }
