@@ -12,6 +12,7 @@ import { type Found, lookForEvidence } from './gateway/finding.ts';
 import { openIdentifier } from './gateway/identity.ts';
 import { lookerAt } from './gateway/looking.ts';
 import { explainer, knows, metricsOptions, type Operated, operatorsOptions } from './gateway/operating.ts';
+import { keepRolling } from './gateway/rolling.ts';
 import { openServices } from './gateway/services.ts';
 import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
 import { type OpenStore, openStore, type Sealed } from './gateway/store.ts';
@@ -111,22 +112,15 @@ async function assemble(
   const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
+  const rolling = keepRolling({ ledger, log, timers: SYSTEM_TIMERS, clock: CLOCK });
   const loss = watchLoss(store, witnessing);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
     await inbound.drain();
     await drained(() => inbound.connections() + leftToDo(exchange, loss.happened()), config.limits.drainMs);
     await takeApart({
-      inbound,
-      exchange,
-      operators,
-      probes,
-      settling,
-      witnessing,
-      authority,
-      parts,
-      store,
-      found,
+      ...{ inbound, exchange, operators, probes, settling, witnessing },
+      ...{ rolling, authority, parts, store, found },
     });
     metrics.close();
     log.flush();
@@ -257,6 +251,7 @@ interface Running {
   readonly probes: Listener | null;
   readonly settling: Settling;
   readonly witnessing: Witnessing;
+  readonly rolling: { close(): Promise<void> };
   readonly authority: Authority;
   readonly parts: Parts;
   readonly store: OpenStore;
@@ -270,6 +265,7 @@ async function takeApart({
   probes,
   settling,
   witnessing,
+  rolling,
   authority,
   parts,
   store,
@@ -282,7 +278,7 @@ async function takeApart({
   await found.stop();
   await exchange.close();
   await Promise.all([operators.close(), probes?.close()]);
-  await Promise.all([found.close(), witnessing.close()]);
+  await Promise.all([found.close(), witnessing.close(), rolling.close()]);
   await Promise.all([...parts.services.values()].map((service) => service.pool.destroy()));
   await store.close();
 }

@@ -6,11 +6,12 @@ import { IDENTITY_STAYS_MS, KEY_STAYS_MS } from './budget/store.ts';
 import { accountOperations } from './ledger/account-operations.ts';
 import { cutBack } from './ledger/cut-back.ts';
 import { type LedgerSettings, ledgerOperations } from './ledger/ledger-operations.ts';
+import { type RollSettings, rollOperations } from './ledger/roll.ts';
 import { headOf } from './ledger/tables.ts';
 import { type StateSettings, serveState } from './state/serve.ts';
 
 /** What the gateway hands to the thread. */
-export interface StateWorkerData extends StateSettings, LedgerSettings {
+export interface StateWorkerData extends StateSettings, LedgerSettings, RollSettings {
   /** The embedded budget's settings; null where budgets are counted in Redis. */
   readonly embedded: { readonly repeatWindowMs: number } | null;
 }
@@ -23,6 +24,7 @@ if (parentPort) {
   serveState(parentPort, data, {
     operations: (db) => ({
       ...ledgerOperations(db, data, Date.now),
+      ...rollOperations(db, data),
       ...(data.embedded
         ? embeddedOperations(db, { ...data.embedded, clock: CLOCK })
         : { ...notesOperations(db), ...accountOperations(db, ACCOUNT_STANDS, Date.now) }),

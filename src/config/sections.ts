@@ -51,9 +51,11 @@ export const state = (sources: Sources) =>
       dir: pathFrom(sources.folder).prefault('./var'),
       /** How often a checkpoint of the log is signed, when something was sealed. */
       checkpoint: duration('1s', '1d').prefault('1m'),
+      /** The most receipts in the database itself; of more, the oldest are moved into files of as many. */
+      segment: z.int().min(1).max(100_000_000).default(250_000),
     })
     .prefault({})
-    .transform(({ dir, checkpoint }) => ({ dir, checkpointMs: checkpoint }));
+    .transform(({ dir, checkpoint, segment }) => ({ dir, checkpointMs: checkpoint, segment }));
 
 /** The literal form of a Redis address must not carry a password; a referenced one may. */
 const literalRedisUrl: Judge = (text) =>

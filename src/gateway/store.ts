@@ -49,6 +49,7 @@ export async function openStore(
     dir: config.state.dir,
     diskReserveBytes: config.limits.diskReserveBytes,
     development: isDevelopment(config),
+    segment: config.state.segment,
     embedded: config.budgets.store === 'embedded' ? { repeatWindowMs: config.limits.repeatWindowMs } : null,
   };
   const thread = await openState({ worker: STATE_WORKER, data });

@@ -3,6 +3,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Receipt } from '../domain/receipt.ts';
 import { prepareAccount } from './account-tables.ts';
+import { type ReadPage, readPages } from './query.ts';
 
 /** How long an ended purchase stands for something: after its end, and after its proof's life; milliseconds. */
 export interface Standing {
@@ -31,10 +32,10 @@ const FORGET = 500;
 /** Makes the tables, and answers the function that folds at most so many receipts: are more waiting? */
 export function folder(db: DatabaseSync, standing: Standing, now: () => number) {
   prepareAccount(db);
-  const next = db.prepare(
-    `SELECT seq, bytes FROM receipts WHERE seq > ? AND +kind IN (${KINDS.map((kind) => `'${kind}'`).join(', ')}) ` +
-      'ORDER BY seq LIMIT ?',
-  );
+  const next =
+    `SELECT seq, bytes FROM receipts WHERE seq BETWEEN ? AND ? AND +kind IN ` +
+    `(${KINDS.map((kind) => `'${kind}'`).join(', ')}) ORDER BY seq LIMIT ?`;
+  const read: ReadPage = ({ db: part, first, last }, most) => part.prepare(next).all(first, last, most);
   const head = db.prepare('SELECT max(seq) AS seq FROM receipts');
   const folded = db.prepare('SELECT seq FROM account_folded');
   const mark = db.prepare('INSERT OR REPLACE INTO account_folded VALUES (1, ?)');
@@ -42,10 +43,11 @@ export function folder(db: DatabaseSync, standing: Standing, now: () => number) 
   const forget = db.prepare(`DELETE FROM account_holds WHERE id IN (${over})`);
   const take = taker(db, standing);
   return (most: number): { seq: number; more: boolean } => {
-    const rows = next.all(Number(folded.get()?.seq ?? 0), most);
+    const range = { first: Number(folded.get()?.seq ?? 0) + 1, last: Number(head.get()?.seq ?? 0) };
+    const rows = Array.from(readPages(db, range, true, most, read));
     for (const row of rows) take(JSON.parse(String(row.bytes)) as Receipt);
     const more = rows.length === most;
-    const seq = more ? Number(rows.at(-1)?.seq) : Number(head.get()?.seq ?? 0);
+    const seq = more ? Number(rows.at(-1)?.seq) : range.last;
     mark.run(seq);
     forget.run(now(), FORGET);
     return { seq, more };

@@ -10,7 +10,8 @@ import { type Keys, openKeys } from './key-ring.ts';
 import type { ReceiptFilter, Unfinished } from './ledger.ts';
 import { addLogKey, datedKeys } from './log-keys.ts';
 import { receiptAt, sealedOf, selectReceipts, seqOfId } from './query.ts';
-import { headOf, prepareTables, SELECTORS } from './tables.ts';
+import { checkSegments } from './segments.ts';
+import { headOf, prepareTables, RECEIPT_COLUMNS, type SELECTORS } from './tables.ts';
 
 /** What the ledger needs to know in the state thread. */
 export interface LedgerSettings {
@@ -49,10 +50,11 @@ const LIST_MOST = 1_000;
 
 /**
  * The ledger's operations on this database. `now` is the wall clock in milliseconds. Throws an Error with code
- * `state_damaged` or `state_unsafe` when the log's keys are not what the receipts need.
+ * `state_damaged` or `state_unsafe` when the log's keys or segments are not what the receipts need.
  */
 export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now: () => number): Operations {
   const { log } = prepareTables(db);
+  checkSegments(db);
   const keys = openKeys(db, settings.dir);
   const maskKey = openMaskKey(settings.dir, headOf(db).seq);
   const seal = sealer(db, { log, keys, development: settings.development, now });
@@ -103,10 +105,8 @@ interface Sealer {
 type Seal = (entry: ReceiptEntry) => SealedLink;
 
 function sealer(db: DatabaseSync, { log, keys, development, now }: Sealer): Seal {
-  const columns = ['seq', 'at', ...SELECTORS, 'hash', 'kid', 'signature', 'bytes'];
-  const insert = db.prepare(
-    `INSERT INTO receipts (${columns.join(', ')}) VALUES (${columns.map((column) => `:${column}`).join(', ')})`,
-  );
+  const values = RECEIPT_COLUMNS.map((column) => `:${column}`);
+  const insert = db.prepare(`INSERT INTO receipts (${RECEIPT_COLUMNS.join(', ')}) VALUES (${values.join(', ')})`);
   const remember = rememberer(db);
   const last = db.prepare('SELECT seq, hash FROM receipts ORDER BY seq DESC LIMIT 1');
   // Head and key are read each time rather than kept: a batch that is rolled back then needs no undoing here.

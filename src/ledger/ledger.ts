@@ -2,6 +2,7 @@
 
 import type { Receipt, ReceiptEntry, ReceiptKind, Sealed } from '../domain/receipt.ts';
 import type { Cosignature, StoredCheckpoint } from './checkpoints.ts';
+import type { Rolled } from './roll.ts';
 
 /** The receipt log of this gateway. */
 export interface Ledger {
@@ -48,6 +49,11 @@ export interface Ledger {
   witnessed(): Promise<Readonly<Record<string, number>>>;
   /** The consistency proof from the tree of `from` receipts to that of `to`, as C2SP writes hashes. */
   grown(sizes: { readonly from: number; readonly to: number }): Promise<readonly string[]>;
+  /**
+   * Moves a few of the oldest receipts into a segment, when there are more than belong into the database; to be called
+   * again while there is `more`. What it says of a failure is for people, and nothing was moved then.
+   */
+  roll(): Promise<Rolled>;
   /** Keeps a witness's line under the checkpoint of that size. */
   cosigned(cosignature: Cosignature): Promise<void>;
 }

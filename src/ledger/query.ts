@@ -1,9 +1,10 @@
 // Selecting receipts: a filter becomes one statement over the indexes. Used by the state thread and by read-only
 // readers.
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { type Receipt, receipt as receiptShape, type Sealed } from '../domain/receipt.ts';
 import type { ReceiptFilter } from './ledger.ts';
-import type { SELECTORS } from './tables.ts';
+import { type Part, readAt } from './segments.ts';
+import { headOf, type SELECTORS } from './tables.ts';
 
 /** A receipt as its row holds it. */
 export interface StoredReceipt {
@@ -28,11 +29,52 @@ const PAGE = 500;
  * match bound it, not the first and last by time.
  */
 export function seqRange(db: DatabaseSync, { since, until }: Pick<ReceiptFilter, 'since' | 'until'>): SeqRange {
-  const where = [...(since === undefined ? [] : ['at >= ?']), ...(until === undefined ? [] : ['at < ?'])];
+  const { seq } = headOf(db);
+  if (since === undefined && until === undefined) return { first: 1, last: seq };
+  const where = [...(since === undefined ? [] : ['at >= ?']), ...(until === undefined ? [] : ['at < ?'])].join(' AND ');
   const bounds = [since, until].filter((bound) => bound !== undefined);
-  const index = where.length > 0 ? `INDEXED BY receipts_at WHERE ${where.join(' AND ')}` : '';
-  const edge = (end: 'min' | 'max') => db.prepare(`SELECT ${end}(seq) AS edge FROM receipts ${index}`).get(...bounds);
-  return { first: Number(edge('min')?.edge ?? 1), last: Number(edge('max')?.edge ?? 0) };
+  const edge = (end: 'min' | 'max') => {
+    const sql = `SELECT ${end}(seq) AS seq FROM receipts INDEXED BY receipts_at WHERE ${where} AND seq BETWEEN ? AND ?`;
+    const read: ReadPage = (part) =>
+      part.db
+        .prepare(sql)
+        .all(...bounds, part.first, part.last)
+        .filter((row) => row.seq);
+    const [found] = readPages(db, { first: 1, last: seq }, end === 'min', 1, read);
+    return found?.seq;
+  };
+  return { first: Number(edge('min') ?? 1), last: Number(edge('max') ?? 0) };
+}
+
+type Row = Record<string, SQLOutputValue>;
+
+/** At most `most` rows of one part, each with its `seq`, in the order that is asked for. */
+export type ReadPage = (part: Part, most: number) => Row[];
+
+/**
+ * The rows that `read` finds in a run, part by part, at most `limit`: in pages, so that no long read keeps the writer's
+ * log from being tidied up.
+ */
+export function* readPages(
+  db: DatabaseSync,
+  { first, last }: SeqRange,
+  ascending: boolean,
+  limit: number,
+  read: ReadPage,
+): Generator<Row> {
+  let [from, to, left] = [Math.max(first, 1), last, limit];
+  while (left > 0 && from <= to) {
+    const most = Math.min(left, PAGE);
+    const { rows, part } = readAt(db, ascending ? from : to, (whole) => {
+      const part = { db: whole.db, first: Math.max(from, whole.first), last: Math.min(to, whole.last) };
+      return { part, rows: read(part, most) };
+    });
+    yield* rows;
+    left -= rows.length;
+    const reached = rows.length < most ? undefined : Number(rows.at(-1)?.seq);
+    if (ascending) from = (reached ?? part.last) + 1;
+    else to = (reached ?? part.first) - 1;
+  }
 }
 
 /**
@@ -78,64 +120,48 @@ function statementOf(filter: ReceiptFilter): { sql: string; values: Record<strin
   return { sql, values };
 }
 
-/** Matching receipts in pages, so that no long read keeps the writer's log from being tidied up. */
+/** Matching receipts, streamed. */
 export function* selectReceipts(db: DatabaseSync, filter: ReceiptFilter): Generator<StoredReceipt> {
-  const { first, last } = seqRange(db, filter);
   const { sql, values } = statementOf(filter);
-  const statement = db.prepare(sql);
-  let range = { first, last };
-  let left = filter.limit ?? Number.MAX_SAFE_INTEGER;
-  while (left > 0 && range.first <= range.last) {
-    const most = Math.min(left, PAGE);
-    const rows = statement.all({ ...values, first: range.first, last: range.last, most }).map(storedOf);
-    yield* rows;
-    const end = rows.at(-1);
-    if (!end || rows.length < most) return;
-    left -= rows.length;
-    range = filter.ascending ? { ...range, first: end.seq + 1 } : { ...range, last: end.seq - 1 };
-  }
+  const read: ReadPage = ({ db: part, first, last }, most) => part.prepare(sql).all({ ...values, first, last, most });
+  const { ascending = false, limit = Number.MAX_SAFE_INTEGER } = filter;
+  for (const row of readPages(db, seqRange(db, filter), ascending, limit, read)) yield storedOf(row);
 }
 
-/** All receipts of a run in order, whatever they hold, in pages. */
+/** These columns of all receipts of a run in order, streamed. */
+function inRange(db: DatabaseSync, range: SeqRange, columns: string): Generator<Row> {
+  const sql = `SELECT seq, ${columns} FROM receipts WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`;
+  const read: ReadPage = ({ db: part, first, last }, most) => part.prepare(sql).all(first, last, most);
+  return readPages(db, range, true, Number.MAX_SAFE_INTEGER, read);
+}
+
+/** All receipts of a run in order, whatever they hold. */
 export function* storedInRange(db: DatabaseSync, range: SeqRange): Generator<StoredReceipt> {
-  const statement = db.prepare(
-    'SELECT seq, bytes, hash, kid, signature FROM receipts WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?',
-  );
-  let first = range.first;
-  while (first <= range.last) {
-    const rows = statement.all(first, range.last, PAGE).map(storedOf);
-    yield* rows;
-    const end = rows.at(-1);
-    if (!end) return;
-    first = end.seq + 1;
-  }
+  for (const row of inRange(db, range, 'bytes, hash, kid, signature')) yield storedOf(row);
 }
 
 /** What the chain is made of. */
 export type ChainPart = Pick<StoredReceipt, 'bytes' | 'hash'>;
 
-/** As {@link storedInRange}, but only what the chain is made of: much less work for a reader of whole logs. */
+/** As {@link storedInRange}, but only what the chain is made of: less work for a reader of whole logs. */
 export function* chainInRange(db: DatabaseSync, range: SeqRange): Generator<ChainPart> {
-  const statement = db.prepare('SELECT seq, bytes, hash FROM receipts WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?');
-  statement.setReturnArrays(true);
-  let first = range.first;
-  while (first <= range.last) {
-    const from = first;
-    // Row by row, not in an array of rows: what is read is let go at once.
-    for (const row of statement.iterate(first, range.last, PAGE)) {
-      const parts: unknown = row;
-      if (!Array.isArray(parts)) return;
-      const [seq, bytes, hash] = parts;
-      yield { bytes: String(bytes), hash: String(hash) };
-      first = Number(seq) + 1;
-    }
-    if (first === from) return;
+  for (const { bytes, hash } of inRange(db, range, 'bytes, hash')) yield { bytes: String(bytes), hash: String(hash) };
+}
+
+/** As {@link storedInRange}, but only what the leaves of the tree are made of. */
+export function* leavesInRange(
+  db: DatabaseSync,
+  range: SeqRange,
+): Generator<Pick<StoredReceipt, 'hash' | 'signature'>> {
+  for (const { hash, signature } of inRange(db, range, 'hash, signature')) {
+    yield { hash: String(hash), signature: String(signature) };
   }
 }
 
 /** One receipt by its sequence number. */
 export function receiptAt(db: DatabaseSync, seq: number): StoredReceipt | undefined {
-  const row = db.prepare('SELECT seq, bytes, hash, kid, signature FROM receipts WHERE seq = ?').get(seq);
+  const sql = 'SELECT seq, bytes, hash, kid, signature FROM receipts WHERE seq = ?';
+  const row = readAt(db, seq, (part) => part.db.prepare(sql).get(seq));
   return row && storedOf(row);
 }
 

@@ -18,6 +18,7 @@ import {
   seqRange,
   storedInRange,
 } from './query.ts';
+import { closeSegments } from './segments.ts';
 import { headOf, kidOf, logName } from './tables.ts';
 import { LogTree } from './tree.ts';
 
@@ -90,6 +91,7 @@ export class LedgerReader {
   }
 
   close(): void {
+    closeSegments(this.#db);
     this.#db.close();
   }
 }

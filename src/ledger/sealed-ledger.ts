@@ -7,6 +7,7 @@ import { jwksOf } from './chain.ts';
 import type { Cosignature, StoredCheckpoint } from './checkpoints.ts';
 import type { Ledger, ReceiptFilter, Unfinished } from './ledger.ts';
 import type { LedgerAbout, Rotation, SealedLink, SealedRotation } from './ledger-operations.ts';
+import type { Rolled } from './roll.ts';
 
 /**
  * The ledger over a running state thread; `sealed` is told of each receipt once it is durable. Throws
@@ -122,6 +123,11 @@ class SealedLedger implements Ledger {
 
   grown(sizes: { readonly from: number; readonly to: number }): Promise<readonly string[]> {
     return ask(this.#state, 'ledger.grown', sizes, 'untouched');
+  }
+
+  roll(): Promise<Rolled> {
+    // Nothing beyond it: what is not durable yet may have to be taken back.
+    return ask(this.#state, 'ledger.roll', this.#newest, 'untouched');
   }
 
   cosigned(cosignature: Cosignature): Promise<void> {

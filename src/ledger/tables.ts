@@ -1,8 +1,9 @@
-// The ledger's tables in the state database. Receipts are only ever appended.
+// The ledger's tables in the state database. Receipts are only ever appended; the newest is always here.
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Head, NO_HASH } from './chain.ts';
 import { datedKeys, prepareLogKeys } from './log-keys.ts';
+import { prepareSegments } from './segments.ts';
 
 /**
  * The columns a receipt can be selected by with equality; each has an index, which ends in `seq` as all of SQLite's.
@@ -19,6 +20,9 @@ export const SELECTORS = [
   'payee',
   'trace',
 ] as const;
+
+/** Every column of a receipt, in their order. */
+export const RECEIPT_COLUMNS: readonly string[] = ['seq', 'at', ...SELECTORS, 'hash', 'kid', 'signature', 'bytes'];
 
 const RECEIPTS = `
   CREATE TABLE IF NOT EXISTS receipts (
@@ -47,14 +51,20 @@ const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 /** Makes what is missing, and gives the log its name at first start. */
 export function prepareTables(db: DatabaseSync): { log: string } {
   db.exec('CREATE TABLE IF NOT EXISTS ledger (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID');
+  prepareReceipts(db);
+  db.exec(UNFINISHED);
+  prepareLogKeys(db);
+  prepareSegments(db);
+  db.prepare("INSERT OR IGNORE INTO ledger VALUES ('log', ?)").run(newLogName());
+  return { log: logName(db) };
+}
+
+/** Makes the table of receipts, here or in a segment. */
+export function prepareReceipts(db: DatabaseSync): void {
   db.exec(RECEIPTS);
   for (const column of SELECTORS) {
     db.exec(`CREATE INDEX IF NOT EXISTS receipts_${column} ON receipts (${column}) WHERE ${column} IS NOT NULL`);
   }
-  db.exec(UNFINISHED);
-  prepareLogKeys(db);
-  db.prepare("INSERT OR IGNORE INTO ledger VALUES ('log', ?)").run(newLogName());
-  return { log: logName(db) };
 }
 
 /** The log's name as it is recorded. */

@@ -2,6 +2,7 @@
 // subtrees of 256 leaves and more are kept, once something asks for them: sealing costs nothing, a proof little.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { EMPTY_ROOT, nodeHash, receiptLeaf, type TreeHash } from '../domain/merkle.ts';
+import { leavesInRange } from './query.ts';
 
 /** The level of the smallest subtrees whose roots are kept. */
 const KEPT_LEVEL = 8;
@@ -50,12 +51,12 @@ export function cutTree(db: DatabaseSync, size: number): void {
 
 /** The tree as it is in a database, also one opened for reading; what is not kept is computed from the receipts. */
 export class LogTree {
-  readonly #leaves: StatementSync;
+  readonly #db: DatabaseSync;
   readonly #kept: StatementSync | undefined;
   #block: { readonly first: number; readonly last: number; readonly leaves: readonly TreeHash[] } | undefined;
 
   constructor(db: DatabaseSync) {
-    this.#leaves = db.prepare('SELECT hash, signature FROM receipts WHERE seq BETWEEN ? AND ? ORDER BY seq');
+    this.#db = db;
     const there = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'tree'").get();
     this.#kept = there && db.prepare('SELECT hash FROM tree WHERE level = ? AND place = ?');
   }
@@ -109,8 +110,8 @@ export class LogTree {
   #read(from: number, to: number): readonly TreeHash[] {
     const first = Math.floor(from / BLOCK) * BLOCK;
     if (this.#block?.first !== first || this.#block.last < to) {
-      const rows = this.#leaves.all(first + 1, first + BLOCK);
-      const leaves = rows.map(({ hash, signature }) => receiptLeaf(String(hash), String(signature)));
+      const rows = leavesInRange(this.#db, { first: first + 1, last: first + BLOCK });
+      const leaves = Array.from(rows, ({ hash, signature }) => receiptLeaf(hash, signature));
       this.#block = { first, last: first + leaves.length, leaves };
     }
     if (this.#block.last < to) throw new Error(`the receipts after seq ${this.#block.last} are missing`);

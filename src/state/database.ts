@@ -6,7 +6,9 @@ import { codedError, codeOf } from '../domain/operations.ts';
 import { reserveFile } from './folder.ts';
 
 /** The layout of the database; a newer one is never opened. */
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
+/** The layout of a new database: the log makes it the next one with its first segment. */
+const FIRST_VERSION = 1;
 
 /** The database's file name in the state folder. */
 export const DATABASE_FILE = 'purser.sqlite';
@@ -134,7 +136,7 @@ export function openReadOnly(dir: string): DatabaseSync {
 function checkVersion(db: DatabaseSync, path: string): void {
   const version = versionOf(db);
   checkNotNewer(version, path);
-  if (version === 0) db.exec(`PRAGMA user_version=${SCHEMA_VERSION}`);
+  if (version === 0) db.exec(`PRAGMA user_version=${FIRST_VERSION}`);
 }
 
 function versionOf(db: DatabaseSync): number {

@@ -62,7 +62,7 @@ export async function benchHolds(options: BenchOptions): Promise<boolean[]> {
 async function openEmbedded(): Promise<House> {
   const folder = mkdtempSync(join(tmpdir(), 'purser-bench-'));
   const data: StateWorkerData = {
-    ...{ dir: join(folder, 'var'), diskReserveBytes: 0, development: true },
+    ...{ dir: join(folder, 'var'), diskReserveBytes: 0, development: true, segment: 250_000 },
     embedded: { repeatWindowMs: OPTIONS.repeatWindowMs },
   };
   const thread = await openState({ worker: new URL('../../src/state-worker.ts', import.meta.url), data });

@@ -106,7 +106,7 @@ async function recovered(dir: string, url: string): Promise<number> {
 }
 
 async function openHouse(dir: string, url: string, namespace: string): Promise<House> {
-  const data: StateWorkerData = { dir, diskReserveBytes: 0, development: true, embedded: null };
+  const data: StateWorkerData = { dir, diskReserveBytes: 0, development: true, embedded: null, segment: 250_000 };
   const thread = await openState({ worker: new URL('../../src/state-worker.ts', import.meta.url), data });
   const ledger = await openLedger(thread);
   const shared = await openRedisBudget({

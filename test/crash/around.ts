@@ -1,6 +1,6 @@
 // What is put around the real parts of a gateway that shall die at a named moment: each wrapper says which moments are
 // reached, and changes nothing else.
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, StatementResultingChanges } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { Budget } from '../../src/budget/budget.ts';
@@ -139,6 +139,19 @@ function followed(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandl
 /** What the batch that is being written seals; the state thread has one batch at a time. */
 let sealing: readonly string[] = [];
 
+/** Steps of the ledger that seal nothing of a purchase. */
+const STEPS_OF_LEDGER: ReadonlyMap<string, string[]> = new Map([
+  ['ledger.rotate', ['rotation']],
+  ['ledger.retire', ['retirement']],
+  ['ledger.roll', ['copy']],
+]);
+
+/** Statements by which a segment takes the place of receipts, where they change anything. */
+const MOVES: readonly (readonly [string, string])[] = [
+  ['INSERT INTO segments', 'segment'],
+  ['DELETE FROM receipts', 'removal'],
+];
+
 interface Runner {
   run(calls: readonly Call[]): unknown;
 }
@@ -148,8 +161,8 @@ export const BatchRunner = (Real: new (...given: never[]) => Runner) =>
   class extends Real {
     override run(calls: readonly Call[]): unknown {
       sealing = calls.flatMap(({ operation, argument }) => {
-        const kind = operation === 'ledger.seal' ? Reflect.get(Object(argument), 'kind') : undefined;
-        return typeof kind === 'string' ? [wordFor(kind)] : [];
+        if (operation === 'ledger.seal') return [wordFor(String(Reflect.get(Object(argument), 'kind')))];
+        return STEPS_OF_LEDGER.get(operation) ?? [];
       });
       const replies = super.run(calls);
       sealing = [];
@@ -165,8 +178,10 @@ export const openDatabase =
     const prepare = db.prepare.bind(db);
     db.prepare = (sql, ...more) => {
       const statement = prepare(sql, ...more);
-      if (sql !== 'COMMIT') return statement;
       const run = statement.run.bind(statement);
+      const [, move] = MOVES.find(([start]) => sql.startsWith(start)) ?? [];
+      if (move !== undefined) return Object.assign(statement, { run: noted(run, move) });
+      if (sql !== 'COMMIT') return statement;
       const around = () => {
         for (const word of sealing) reach(`${word} before commit`);
         const result = run();
@@ -176,4 +191,24 @@ export const openDatabase =
       return Object.assign(statement, { run: around });
     };
     return db;
+  };
+
+type Run = (...given: SQLInputValue[]) => StatementResultingChanges;
+
+/** What it moves has its moments at the commit. */
+function noted(run: Run, move: string): Run {
+  return (...given) => {
+    const result = run(...given);
+    if (result.changes > 0) sealing = [...sealing, move];
+    return result;
+  };
+}
+
+/** Around `makeNextKey`. */
+export const makeNextKey =
+  <T>(real: (...given: unknown[]) => T) =>
+  (...given: unknown[]): T => {
+    const key = real(...given);
+    reach('next key made');
+    return key;
   };

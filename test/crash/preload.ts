@@ -8,6 +8,7 @@ const REAL = '?real';
 
 /** Which export of which module is wrapped by the function of that name in around.ts. A name that is gone ends it. */
 const WRAPPED: ReadonlyMap<string, string> = new Map([
+  ['ledger/key-files.ts', 'makeNextKey'],
   ['ledger/sealed-ledger.ts', 'openLedger'],
   ['budget/embedded-budget.ts', 'embeddedBudget'],
   ['budget/redis-budget.ts', 'openRedisBudget'],

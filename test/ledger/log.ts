@@ -3,11 +3,13 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ReceiptEntry } from '../../src/domain/receipt.ts';
 import { exportLines } from '../../src/ledger/export.ts';
 import { ledgerOperations, type SealedLink } from '../../src/ledger/ledger-operations.ts';
 import { logEnd, ownKeys } from '../../src/ledger/own-log.ts';
 import { LedgerReader } from '../../src/ledger/reader.ts';
+import { type Rolled, rollOperations } from '../../src/ledger/roll.ts';
 import { openDatabase } from '../../src/state/database.ts';
 
 export const START = Date.UTC(2026, 10, 23, 10);
@@ -20,6 +22,8 @@ export interface TestLog {
   now: number;
   run(operation: string, argument?: unknown): unknown;
   seal(entry: ReceiptEntry): SealedLink;
+  /** Moves into segments what does not belong into the database any more; says why it could not. */
+  roll(): Promise<string | undefined>;
   /** The whole log as exported, lines without line feeds. */
   lines(range?: { first: number; last: number }): string[];
   jwks(): { keys: unknown[] };
@@ -27,10 +31,13 @@ export interface TestLog {
 
 export const freshDir = (): string => mkdtempSync(join(tmpdir(), 'purser-test-'));
 
-export function openLog(dir = freshDir()): TestLog {
+export function openLog(dir = freshDir(), segment = 250_000): TestLog {
   const db = openDatabase(dir);
   const clock = { now: START };
-  const operations = ledgerOperations(db, { dir, development: false }, () => clock.now);
+  const operations = {
+    ...ledgerOperations(db, { dir, development: false }, () => clock.now),
+    ...rollOperations(db, { segment, diskReserveBytes: 0 }),
+  };
   const reader = new LedgerReader(db);
   const run = (operation: string, argument?: unknown) => operations[operation]?.run(argument);
   return Object.assign(clock, {
@@ -38,6 +45,13 @@ export function openLog(dir = freshDir()): TestLog {
     db,
     reader,
     run,
+    roll: async () => {
+      for (;;) {
+        const { more, failed } = run('ledger.roll', reader.head().seq) as Rolled;
+        if (!more) return failed;
+        await nextTurn();
+      }
+    },
     seal: (entry: ReceiptEntry) => run('ledger.seal', entry) as SealedLink,
     lines: (range = { first: 1, last: reader.head().seq }) => {
       const end = logEnd(reader, dir, clock.now, range.last);

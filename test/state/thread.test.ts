@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 async function start(dir: string, data: Partial<StateWorkerData> = {}, worker = WORKER): Promise<StateThread> {
-  const whole = { diskReserveBytes: 0, development: false, embedded: null, ...data, dir };
+  const whole = { diskReserveBytes: 0, development: false, embedded: null, segment: 250_000, ...data, dir };
   const state = await openState({ worker, data: whole });
   open.push(state);
   return state;
