@@ -64,6 +64,7 @@ export async function openGateway(config: Config, log: Log, tracer: RequestTrace
   const store = await openStore(config, CLOCK, RANDOM, (receipt) => told.sealed(receipt)).catch((error: unknown) => {
     throw new StartFailed(error instanceof Error ? error.message : 'the state cannot be opened');
   });
+  if (store.torn > 0) log.event('warn', tornTail(store.torn, store.ledger.newest()));
   try {
     return await assemble(config, { log, tracer }, set, store, told);
   } catch (error) {
@@ -140,6 +141,12 @@ async function assemble(
     },
   };
 }
+
+/** What was found, and whose money it touches; recovery counts them next. */
+const tornTail = (bytes: number, newest: number): string =>
+  `the last write of the state database did not reach its end: its ${bytes} bytes are left out, and receipt ` +
+  `${newest} is the last one. Nobody was told that it was kept: a purchase whose intent was in it has paid nothing ` +
+  'and gets its money back, one whose outcome was in it is uncertain and stays counted (see: purser holds list)';
 
 function listening(name: 'agents' | 'operators' | 'probes', { listen }: Config, port: Pick<Listener, 'listen'>) {
   return port.listen().catch((error: unknown): never => {

@@ -22,6 +22,8 @@ export interface OpenStore {
   readonly ledger: Ledger;
   /** 32 bytes under which claims and upstream idempotency keys are hashed; the same at every gateway of the store. */
   readonly key: Uint8Array;
+  /** Bytes of a write that did not reach its end, which were left out at the opening; 0 without one. */
+  readonly torn: number;
   /** Called once when the state thread ends by itself. */
   onLost(callback: (reason: string) => void): void;
   close(): Promise<void>;
@@ -62,6 +64,7 @@ export async function openStore(
       shared,
       ledger,
       key,
+      torn: thread.torn,
       onLost: (callback) => thread.onExit(callback),
       close: async () => {
         await budget.shutdown();

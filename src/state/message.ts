@@ -23,7 +23,8 @@ export interface Health {
 
 /** What the state thread sends. */
 export type FromState =
-  | { readonly kind: 'opened'; readonly health: Health }
+  /** `torn`: bytes of a write that did not reach its end, left out at the opening; 0 without one. */
+  | { readonly kind: 'opened'; readonly health: Health; readonly torn: number }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   | { readonly kind: 'health'; readonly health: Health }
   | { readonly kind: 'lost'; readonly message: string }

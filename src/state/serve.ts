@@ -6,6 +6,7 @@ import { codeOf } from '../domain/operations.ts';
 import { BatchRunner, type Rooms, refusals } from './batch.ts';
 import { fileNow, openDatabase, refuseLostDatabase, rememberDatabase, takeLock } from './database.ts';
 import type { Call, FromState, Health, Reply, ToState } from './message.ts';
+import { tornTail } from './torn-tail.ts';
 
 /** What the thread must know before it opens anything. */
 export interface StateSettings {
@@ -28,13 +29,13 @@ export function serveState(port: MessagePort, settings: StateSettings, rooms: Ro
     port.close();
     return;
   }
-  const { runner, unlock } = opened;
+  const { runner, unlock, torn } = opened;
   const file = fileNow(settings.dir);
   // A file that was removed still takes writes, which nobody will ever read.
   const inPlace = (): boolean => fileNow(settings.dir) === file;
   const healthNow = (): Health => ({ writable: runner.writable && inPlace(), roomy: hasRoom(settings) });
   let health = healthNow();
-  send({ kind: 'opened', health });
+  send({ kind: 'opened', health, torn });
 
   const report = (next: Health): void => {
     if (next.writable !== health.writable || next.roomy !== health.roomy) send({ kind: 'health', health: next });
@@ -74,9 +75,10 @@ function open(settings: StateSettings, rooms: Rooms, send: (message: FromState) 
     const lock = takeLock(settings.dir);
     unlock = () => lock.close();
     refuseLostDatabase(settings.dir, lock);
+    const torn = tornTail(settings.dir);
     const runner = new BatchRunner(() => openDatabase(settings.dir), rooms);
     rememberDatabase(settings.dir, lock);
-    return { runner, unlock };
+    return { runner, unlock, torn };
   } catch (error) {
     unlock();
     const message = error instanceof Error ? error.message : String(error);

@@ -7,6 +7,8 @@ import type { StateSettings } from './serve.ts';
 
 /** A running state thread. */
 export interface StateThread extends StateAccess {
+  /** Bytes of a write that did not reach its end, which were left out at the opening; 0 without one. */
+  readonly torn: number;
   /** Answers what was asked before, closes the database, lets go of the folder. */
   close(): Promise<void>;
   /** Calls back once when the state is lost without having been closed; every open call has been rejected by then. */
@@ -33,6 +35,7 @@ export async function openState<T extends StateSettings>(options: { worker: URL;
 
 class Thread implements StateThread {
   readonly opened: Promise<void>;
+  torn = 0;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
@@ -102,7 +105,9 @@ class Thread implements StateThread {
       this.#lose(message.message);
     } else {
       this.#health = message.health;
-      if (message.kind === 'opened') this.#settleOpening?.resolve(undefined);
+      if (message.kind !== 'opened') return;
+      this.torn = message.torn;
+      this.#settleOpening?.resolve(undefined);
     }
   }
 

@@ -109,6 +109,7 @@ describe('refused, and left as it is', () => {
 });
 
 describe('started, with everything that was acknowledged', () => {
+  const CUT = 'with a last write that was cut in half';
   for (const { what, place, damage } of [
     { what: 'closed in good order', place: () => closed, damage: () => {} },
     { what: 'killed', place: () => killed, damage: () => {} },
@@ -118,7 +119,7 @@ describe('started, with everything that was acknowledged', () => {
       damage: (dir: string) => rmSync(join(dir, `${DATABASE}-shm`)),
     },
     { what: 'without its lock', place: () => closed, damage: (dir: string) => rmSync(join(dir, 'lock.sqlite')) },
-    { what: 'with a last write that was cut in half', place: () => killed, damage: tearLastWrite },
+    { what: CUT, place: () => killed, damage: tearLastWrite },
     {
       what: 'with bytes behind the last write',
       place: () => killed,
@@ -133,6 +134,8 @@ describe('started, with everything that was acknowledged', () => {
         for (const kind of ['intended', 'settled']) expect(kinds.filter((one) => one === kind)).toHaveLength(3);
         expect((await buy(gateway)).status).toBe(200);
         await expectVerified(gateway);
+        const reported = /"level":"warn".*write .* did not reach its end: its \d+ bytes are left out.*money back/;
+        expect(reported.test(gateway.output())).toBe(what === CUT);
       } finally {
         await gateway.close();
       }
