@@ -32,7 +32,7 @@ function stepsOf(thread: Pick<StateAccess, 'call'>): Store {
     lines: step('lines'),
     scopes: step('scopes'),
     openHolds: step('openHolds'),
-    voided: step('voided'),
+    released: step('released'),
     stop: step('stop'),
     start: step('start'),
     stops: step('stops'),

@@ -15,7 +15,7 @@ export function randomStep(chance: Chance, now: number): { readonly name: StepNa
 
 const WEIGHTS: Record<StepName, number> = {
   ...{ hold: 40, expose: 30, end: 12, close: 8, leave: 4, lookUp: 4, beat: 5, lines: 3, scopes: 2 },
-  ...{ openHolds: 2, voided: 2, stop: 3, start: 9, stops: 1, agree: 1, ping: 1 },
+  ...{ openHolds: 2, released: 2, stop: 3, start: 9, stops: 1, agree: 1, ping: 1 },
 };
 
 const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
@@ -39,7 +39,7 @@ const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
     return { line, most: 10 };
   },
   openHolds: (chance) => ({ log: chance.pick([null, 'a']) }),
-  voided: (chance, now) => ({ holds: [holdId(chance, now), holdId(chance, now)] }),
+  released: (chance, now) => ({ holds: [holdId(chance, now), holdId(chance, now)] }),
   stop: (chance) => ({ ...order(chance), because: 'said so', by: 'dana' }),
   start: (chance) => order(chance),
   stops: () => null,
