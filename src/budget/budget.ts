@@ -88,6 +88,12 @@ export interface Budget {
   /** Which of these holds the store knows as released: no proof was made of them, and none will be. */
   released(holds: readonly string[]): Promise<string[]>;
 
+  /**
+   * The logs whose gateways did not come to the last rebuild, by name: what they last said counts as spent, and their
+   * holds are not listed, until they are back.
+   */
+  spokenFor(): Promise<string[]>;
+
   /** Orders of operators; `at` is set by the store. Starting what is not stopped answers false. */
   stop(stop: Omit<Stop, 'at'>): Promise<void>;
   start(kind: Stop['kind'], id: string): Promise<boolean>;

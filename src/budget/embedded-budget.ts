@@ -35,6 +35,7 @@ function stepsOf(thread: Pick<StateAccess, 'call'>): Store {
     released: step('released'),
     stop: step('stop'),
     start: step('start'),
+    spokenFor: step('spokenFor'),
     stops: step('stops'),
     agree: step('agree'),
     ping: step('ping'),

@@ -64,6 +64,7 @@ function embeddedSteps(db: DatabaseSync, options: EmbeddedOptions): EmbeddedStep
       return rows.map((row) => openHold(row, holds.repeats.isRunning(row, now)));
     },
     released: (step): string[] => step.holds.filter((id) => holds.wasReleased(id)),
+    spokenFor: () => [],
     stop: (step) => stops.stop({ ...step, at: clock.tick() }),
     start: (step) => stops.start(step.kind, step.id),
     stops: (): Stop[] => stops.all(),

@@ -173,6 +173,13 @@ export class RedisStore implements Store {
     return found;
   }
 
+  async spokenFor(): Promise<string[]> {
+    const members = await this.#redis.command((redis) => redis.hgetall(this.#keys.members));
+    return Object.keys(members)
+      .flatMap((field) => /^guess:(.*)$/s.exec(field)?.[1] ?? [])
+      .sort();
+  }
+
   async stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {
     await this.#control(SCRIPTS.stop, [this.#keys.stops], [`${kind}:${id}`, JSON.stringify({ because, by })]);
   }

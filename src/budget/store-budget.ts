@@ -183,6 +183,10 @@ export class StoreBudget implements Budget {
     return holds.length === 0 ? [] : this.#asked('untouched', this.#store.released({ holds }));
   }
 
+  spokenFor(): Promise<string[]> {
+    return this.#asked('untouched', this.#store.spokenFor(null));
+  }
+
   stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {
     return this.#asked('untouched', this.#store.stop({ kind, id, because, by }));
   }

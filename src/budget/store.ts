@@ -112,6 +112,7 @@ export interface Store {
   }): Promise<Again | { kind: 'scopes'; scopes: readonly (Counted & { readonly scope: string })[] }>;
   openHolds(step: { readonly log: string | null }): Promise<OpenHold[]>;
   released(step: { readonly holds: readonly string[] }): Promise<string[]>;
+  spokenFor(step: null): Promise<string[]>;
   stop(step: Omit<Stop, 'at'>): Promise<void>;
   start(step: Pick<Stop, 'kind' | 'id'>): Promise<boolean>;
   stops(step: null): Promise<Stop[]>;
