@@ -1,7 +1,7 @@
 // Logs whose older receipts lie in segments: they read as they did before, also while receipts are moved; and a segment
 // that is missing, changed or another's is found, at its receipt.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -18,8 +18,11 @@ import { checkSegments, readAt } from '../../src/ledger/segments.ts';
 import { locateFault } from '../../src/ledger/verify.ts';
 import { openReadOnly } from '../../src/state/database.ts';
 import { freshDir, openLog, purchase, START, type TestLog } from './log.ts';
+import { escapedOfSegments } from './segment-tampering.ts';
 
 const SEGMENT = 300;
+/** Thousands more: test/long/tampers.test.ts. */
+const CHANGES = 80;
 const RECEIPTS = 1_450;
 
 /** Four kinds of receipts, a clock that once steps back, and a rotation. */
@@ -280,4 +283,41 @@ test('segments and their folder are for the gateway’s user alone', async () =>
   const log = await inSegments();
   expect(statSync(join(log.dir, 'segments')).mode & 0o777).toBe(0o700);
   expect(statSync(fileOf(log, 1)).mode & 0o777).toBe(0o600);
+});
+
+const canMount = (() => {
+  const place = freshDir();
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', place]).status === 0;
+  if (mounted) spawnSync('umount', [place]);
+  return mounted;
+})();
+
+test.runIf(canMount)(
+  'a disk that fills up while a segment is written: nothing is moved, and it goes on later',
+  async () => {
+    const log = copied();
+    const lines = log.lines();
+    const place = join(log.dir, 'segments');
+    mkdirSync(place, { mode: 0o700 });
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m,mode=700', 'tmpfs', place]).status).toBe(0);
+    try {
+      expect(log.run('ledger.roll', RECEIPTS)).toEqual({ more: true });
+      const ballast = join(place, 'ballast');
+      expect(() => writeFileSync(ballast, Buffer.alloc(1 << 24))).toThrow(/ENOSPC/);
+      expect(await log.roll()).toMatch(/full/);
+      expect(segments(log.dir)).toEqual(['ballast']);
+      expect(log.lines()).toEqual(lines);
+      rmSync(ballast);
+      expect(await log.roll()).toBeUndefined();
+      expect(segments(log.dir)).toHaveLength(4);
+      expect(log.lines()).toEqual(lines);
+    } finally {
+      spawnSync('umount', ['--lazy', place]);
+    }
+  },
+);
+
+test(`of ${CHANGES} random changes of segment files each is found at its receipt, or changes no receipt`, async () => {
+  const missed = await escapedOfSegments(CHANGES);
+  expect(missed).toEqual([]);
 });
