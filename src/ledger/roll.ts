@@ -67,8 +67,9 @@ function roller(db: DatabaseSync, { segment, diskReserveBytes }: RollSettings): 
       if (draft) keepSynced(draft);
       return { more: true };
     } catch (error) {
-      if (draft) drop(draft);
+      const left = draft;
       draft = undefined;
+      if (left) drop(left);
       return { more: false, failed: error instanceof Error ? error.message : 'failed' };
     }
   };
@@ -136,7 +137,11 @@ function finish(db: DatabaseSync, { path, db: written, file, first, last }: Draf
 }
 
 function drop({ path, db, file }: Draft): void {
-  db.close();
+  try {
+    db.close();
+  } catch {
+    // A connection that cannot even close is left to the garbage collector.
+  }
   closeSync(file);
   rmSync(path, { force: true });
 }
