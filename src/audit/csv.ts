@@ -36,7 +36,11 @@ export function* readCsv(text: string): Generator<CsvRecord> {
     for (let more = true; more; ) {
       CELL.lastIndex = at;
       const match = CELL.exec(text);
-      if (!match) throw new CsvWrong(line, 'a quote stands inside a cell, or a quoted cell is not closed');
+      if (!match)
+        throw new CsvWrong(
+          line,
+          'a quote stands inside a cell, or a quoted cell is not closed; write "…" around such a cell, and each quote in it twice',
+        );
       const [whole, quoted, bare = '', end] = match;
       const cell = quoted === undefined ? bare : quoted.replaceAll('""', '"');
       cells.push(GUARDED.test(cell) ? cell.slice(1) : cell);

@@ -59,7 +59,10 @@ function knownLogs(path: string, io: Io): () => readonly NoteKey[] {
       const mark = `${ino} ${size} ${mtimeNs}`;
       if (read?.mark !== mark) read = { mark, keys: readKeys(readText(path), path) };
     } catch (error) {
-      if (!read) throw error instanceof Usage ? error : new Usage(`${path} cannot be read`);
+      if (!read)
+        throw error instanceof Usage
+          ? error
+          : new Usage(`${path} cannot be read; name a file with the keys of logs, one a line`);
       io.err(`${visible(path)} cannot be read; the keys read before count\n`);
     }
     return read.keys;
