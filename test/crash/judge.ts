@@ -29,9 +29,9 @@ export async function expectAgreed(scene: Scene): Promise<Told> {
   const gateway = running(scene)[0];
   await vi.waitFor(async () => {
     expect(await moneyOf(gateway)).toEqual({ settled, held: BigInt(uncertain) * PRICE });
+    const { holds } = await gateway.api<{ holds: HoldView[] }>('holds');
+    expect(holds.map(({ state }) => state)).toEqual(Array.from({ length: uncertain }, () => 'uncertain'));
   }, WAIT);
-  const { holds } = await gateway.api<{ holds: HoldView[] }>('holds');
-  expect(holds.map(({ state }) => state)).toEqual(Array.from({ length: uncertain }, () => 'uncertain'));
   const taken = await scene.till.taken();
   expect(taken).toBeGreaterThanOrEqual(settled);
   expect(taken).toBeLessThanOrEqual(settled + BigInt(uncertain) * PRICE);

@@ -19,7 +19,7 @@ for (const { name, available, open } of STORES.filter((store) => store.name.incl
       // Of two with one away only one is left to speak.
       const points = BRINGING.filter(({ speaks }) => !speaks || (places === 2 && comes === 'back'));
       for (const point of points) {
-        test(point.moment, async () => {
+        test(`${point.moment}: spent to the cent, nothing paid twice, stuck or forgotten`, async () => {
           const store = await open();
           try {
             await dieBringing(store, point, places, comes);
