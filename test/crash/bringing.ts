@@ -5,6 +5,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { expect, vi } from 'vitest';
+import { readNotes } from '../../src/budget/notes.ts';
+import { totalsOf } from '../../src/budget/statements.ts';
+import { LedgerReader } from '../../src/ledger/reader.ts';
+import { openReadOnly } from '../../src/state/database.ts';
 import { PATIENT } from '../support/fleet.ts';
 import type { TestStore } from '../support/stores.ts';
 import { everyIntentEnded, expectAgreed, expectRepeats, expectResolved, running } from './judge.ts';
@@ -19,8 +23,6 @@ export type Comes = 'back' | 'late';
 const ROOM = 40;
 /** Longer than a lease, as it must be. */
 const MISSING_AFTER = '3s';
-/** Every gateway says once a second what it spent. */
-const SAID_MS = 1_500;
 /** Between two purchases of an agent. */
 const PAUSE_MS = 20;
 
@@ -62,8 +64,41 @@ const STOP = { kind: 'agent', id: 'buyer-2', because: 'a test' };
 async function spendHalf(scene: Scene) {
   await running(scene)[0].api('stops', { method: 'POST', body: JSON.stringify(STOP) });
   for (let n = 0; n < ROOM / 2; n += 1) await buyAt(scene, n, n < scene.gateways.length ? UNANSWERED : undefined);
-  await sleep(SAID_MS);
+  await vi.waitFor(() => everyoneHeard(scene), PATIENT);
   return scene.purchases.filter(({ key }) => key !== null);
+}
+
+/** Each gateway has noted what every other one said that it spent: what is not said yet, nobody can count for it. */
+function everyoneHeard({ folders }: Scene): void {
+  const spent = new Map(folders.map((folder) => spentIn(folder)));
+  for (const folder of folders) {
+    const [own] = spentIn(folder);
+    const heard = [...heardIn(folder)].sort();
+    expect(heard).toEqual([...spent].filter(([log]) => log !== own).sort());
+  }
+}
+
+/** A gateway's log, and what its receipts say that it spent; micro-units. */
+function spentIn(folder: string): [string, bigint] {
+  const reader = new LedgerReader(openReadOnly(join(folder, 'var')));
+  const receipts = [...reader.iterate({})].map(({ receipt }) => receipt);
+  reader.close();
+  const intended = receipts.filter(({ kind }) => kind === 'intended').length;
+  return [receipts[0]?.log ?? '', BigInt(intended) * PRICE];
+}
+
+/** What a gateway noted of the others' spending, by their logs; micro-units. */
+function heardIn(folder: string): Map<string, bigint> {
+  const db = openReadOnly(join(folder, 'var'));
+  const rows = db.prepare('SELECT name, text FROM budget_notes').all();
+  db.close();
+  const { peers } = readNotes(Object.fromEntries(rows.map(({ name, text }) => [String(name), String(text)])));
+  return new Map(
+    [...peers].map(([log, { statement }]) => [
+      log,
+      totalsOf(statement).reduce((sum, { settled }) => sum + settled, 0n),
+    ]),
+  );
 }
 
 /** Redis is flushed, and the first gateway dies of what it does then; agents go on buying unless it stays away. */
