@@ -5,6 +5,11 @@ export const planted: Planted = {
   says: 'Whoever lost its standing while it waited is paid for.',
   changes: [
     {
+      file: 'src/policy/decide.ts',
+      find: 'before.version === set.version ? before : admit(set, before.identity, before.request);',
+      put: 'before;',
+    },
+    {
       file: 'src/exchange/payment.ts',
       find: 'return standing(parts.policy(), identity, now);',
       put: 'return undefined;',
