@@ -59,7 +59,7 @@ const NO_MONEY_CODES = new Set([
   ...['ledger_unavailable', 'in_flight', 'already_paid'],
 ]);
 
-/** Heartbeats that were answered are not further apart than this, also on bad links, unless a gateway was paused; ms. */
+/** Heartbeats that were answered are not further apart than this, also on bad links, but for pauses; ms. */
 const HEARTBEATS_MS = 5_000;
 
 /** The judge of one run. */
