@@ -143,8 +143,14 @@ export class StoreBudget implements Budget {
     return this.#asked('exposed', this.#store.close({ hold, ending, whole }));
   }
 
-  async leave(hold: string): Promise<void> {
-    await this.#store.leave({ hold }).catch(() => this.#left.add(hold));
+  async leave(hold: string): Promise<boolean> {
+    try {
+      await this.#store.leave({ hold });
+      return true;
+    } catch {
+      this.#left.add(hold);
+      return false;
+    }
   }
 
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined> {

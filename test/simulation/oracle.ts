@@ -13,7 +13,7 @@ import {
 import type { Asked } from './buyer.ts';
 import type { SimulatedGateway } from './gateway.ts';
 import type { Taken } from './merchant.ts';
-import { MIDNIGHT } from './plan.ts';
+import { MIDNIGHT, type PlannedPurchase } from './plan.ts';
 import { BUDGETS, LIMITS, REVIEWED } from './town.ts';
 import type { World } from './world.ts';
 
@@ -76,7 +76,7 @@ export class Oracle {
   readonly #takenByHold = new Map<string, Taken>();
   readonly #takenByChallenge = new Map<string, Taken>();
   readonly #takenByRequest = new Map<string, Taken>();
-  readonly #takenByPurchase = new Map<string, Taken>();
+  readonly #takenByPurchase = new Map<string, Taken[]>();
   /** Ten-thousandths of a micro-unit by line and by where its window starts. */
   readonly #spent = new Map<string, Map<number, bigint>>();
   readonly #closed = new Set<string>();
@@ -380,7 +380,7 @@ export class Oracle {
   }
 
   #judgePayment(taken: Taken): void {
-    const { nonce, request, purchase } = taken;
+    const { nonce, request } = taken;
     const intent = this.#intents.get(nonce);
     if (!intent) throw new Violation('3', `${request} was paid (${nonce}) without a durable intent`);
     const { hold, receipt, places } = intent;
@@ -396,7 +396,7 @@ export class Oracle {
     once(this.#takenByHold, hold, taken, 'hold');
     once(this.#takenByChallenge, `${taken.service} ${taken.challenge}`, taken, 'challenge');
     once(this.#takenByRequest, request, taken, 'request');
-    once(this.#takenByPurchase, purchase, taken, 'purchase');
+    this.#judgePurchase(taken);
     if (this.#closed.has(request)) throw new Violation('5', `${request} was refused, and is paid`);
     const state = this.#holds.get(hold)?.state;
     // A store that has forgotten it is about to be rebuilt.
@@ -405,6 +405,23 @@ export class Oracle {
       throw new Violation('3', `${request} is paid while its hold is ${state ?? 'not there'}`);
     }
     for (const place of places) this.#judgeSpent(place, worth);
+  }
+
+  /** Equal requests without a key cannot be told apart: no more of them are paid than were wanted. */
+  #judgePurchase(taken: Taken): void {
+    const { purchases } = this.#world.plan;
+    const one = purchases.find(({ id }) => id === taken.purchase);
+    const equal = ({ agent, service, method, path, body, key }: PlannedPurchase): string | null =>
+      key === null ? JSON.stringify([agent, service, method, path, body]) : null;
+    const name = (one && equal(one)) ?? taken.purchase;
+    const paid = [...(this.#takenByPurchase.get(name) ?? []), taken];
+    this.#takenByPurchase.set(name, paid);
+    const wanted = purchases.filter((other) => equal(other) === name).length;
+    if (paid.length <= Math.max(1, wanted)) return;
+    throw new Violation(
+      '5',
+      `the purchase ${taken.purchase} is paid twice: ${paid.map(({ nonce }) => nonce).join(', ')}`,
+    );
   }
 
   /** What the books say of one window; of a rolling budget, of each that this part is in. */

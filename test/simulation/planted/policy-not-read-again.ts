@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'Whoever lost its standing while it waited is paid for.',
+  seed: 133,
   changes: [
     {
       file: 'src/policy/decide.ts',
