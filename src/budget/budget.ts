@@ -1,6 +1,7 @@
 // The one place that says whether a payment fits. Every method is one atomic step on the store; nobody reads a
 // balance and then acts on it. Implementations: EmbeddedBudget (SQLite in the state thread) and RedisBudget (Lua).
 import type {
+  Abandoned,
   BudgetLine,
   Ending,
   ExposeOutcome,
@@ -85,8 +86,20 @@ export interface Budget {
   /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's. */
   openHolds(log?: string): Promise<OpenHold[]>;
 
-  /** Which of these holds the store knows as voided; nothing of them can be paid any more. */
-  voided(holds: readonly string[]): Promise<string[]>;
+  /**
+   * Uncertain holds whose gateways are silent, and whose proofs can be redeemed no more for `afterMs`; at most so many.
+   * Each is handed to one gateway at a time, for a minute at least. None where nobody shares the store.
+   */
+  takeAbandoned(afterMs: number, most: number): Promise<Abandoned[]>;
+
+  /** Which of these holds the store knows as released: no proof was made of them, and none will be. */
+  released(holds: readonly string[]): Promise<string[]>;
+
+  /**
+   * The logs whose gateways did not come to the last rebuild, by name: what they last said counts as spent, and their
+   * holds are not listed, until they are back.
+   */
+  spokenFor(): Promise<string[]>;
 
   /** Orders of operators; `at` is set by the store. Starting what is not stopped answers false. */
   stop(stop: Omit<Stop, 'at'>): Promise<void>;

@@ -87,7 +87,7 @@ local function finish(hold, planned, as, now)
   hold.state = as == 'settled' and 'settled' or 'voided'
   hold.endedAt, hold.counted = now, '0'
   redis.call('HSET', key, 'state', hold.state, 'endedAt', text(now), 'counted', '0')
-  local fields = { 'lines' }
+  local fields = { 'lines', 'payment', 'takenUntil' }
   for i = 1, hold.n do
     fields[#fields + 1] = 'k' .. i
     fields[#fields + 1] = 'w' .. i
@@ -101,6 +101,7 @@ local function finish(hold, planned, as, now)
       redis.call('PEXPIREAT', name, text(hold['until'] + IDENTITY_STAYS))
     end
   end
+  if as == 'released' then redis.call('HSET', key, 'released', '1') end
   if dropped then
     if hold.key ~= '' then redis.call('DEL', T .. 'k:' .. hold.key) else forget_repeat(hold) end
     redis.call('PEXPIREAT', key, text(now + RELEASED_STAYS))

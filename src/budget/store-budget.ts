@@ -3,6 +3,7 @@
 import type { Clock, Random, Timers } from '../domain/clock.ts';
 import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import type {
+  Abandoned,
   BudgetLine,
   Ending,
   ExposeOutcome,
@@ -106,7 +107,7 @@ export class StoreBudget implements Budget {
     // The one who asks may be the one whose leaving is still to be marked.
     if (this.#left.size > 0) await this.#left.tryAll();
     const { names, unique, places } = this.#prepared(request);
-    const { claim: _, lines: __, challengeId: ___, railIdentity: ____, ...plain } = request;
+    const { claim: _, lines: __, challengeId: ___, ...plain } = request;
     const ask = (lines: LineStep[]) =>
       this.#store.hold({ ...plain, lines, names, saysRetry: request.claim.saysRetry, run: this.#run });
     try {
@@ -185,8 +186,16 @@ export class StoreBudget implements Budget {
     return this.#asked('untouched', this.#store.openHolds({ log: log ?? null }));
   }
 
-  async voided(holds: readonly string[]): Promise<string[]> {
-    return holds.length === 0 ? [] : this.#asked('untouched', this.#store.voided({ holds }));
+  takeAbandoned(afterMs: number, most: number): Promise<Abandoned[]> {
+    return this.#asked('untouched', this.#store.takeAbandoned({ afterMs, most }));
+  }
+
+  async released(holds: readonly string[]): Promise<string[]> {
+    return holds.length === 0 ? [] : this.#asked('untouched', this.#store.released({ holds }));
+  }
+
+  spokenFor(): Promise<string[]> {
+    return this.#asked('untouched', this.#store.spokenFor(null));
   }
 
   stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {
@@ -228,8 +237,9 @@ export class StoreBudget implements Budget {
       seen.set(name, place);
       return place;
     });
-    const { claim, service, challengeId, railIdentity } = request;
-    return { names: this.#hasher.hold(claim, service, challengeId, railIdentity), unique, places };
+    const { claim, service, challengeId, payment } = request;
+    const names = this.#hasher.hold(claim, service, challengeId, `${payment.network}:${payment.identity}`);
+    return { names, unique, places };
   }
 
   /** Asks with windows as of now, and again as of the store's time while that lies outside of them. */
@@ -275,9 +285,7 @@ function assertCountable({ micros, lines }: HoldRequest): void {
   }
 }
 
-function isAgain(answer: { kind: string }): answer is Again {
-  return answer.kind === 'again';
-}
+const isAgain = (answer: { kind: string }): answer is Again => answer.kind === 'again';
 
 /** Completes the store's answer: counters become the states of the lines as they were asked, doubles included. */
 function outcomeOf(answer: Exclude<HoldAnswer, Again>, lines: LineStep[], places: readonly number[]): HoldOutcome {

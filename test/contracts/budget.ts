@@ -39,11 +39,14 @@ export function askOf(over: Partial<HoldRequest> = {}): HoldRequest {
     ...{ id: `here.${number}`, exchange: `x${number}`, micros: 1_000_000n, lines: [lineOf()] },
     ...{ agent: 'buyer', service: 'shop', wallet: 'play' },
     claim: claimOf({ fingerprint: `print ${number}` }),
-    ...{ challengeId: `challenge ${number}`, railIdentity: `payment ${number}` },
+    ...{ challengeId: `challenge ${number}`, payment: paymentOf(`payment ${number}`) },
     ...{ redeemableUntil: Date.now() + 300_000, unsettledLimit: 5, leaseMs: 60_000 },
     ...over,
   };
 }
+
+/** A payment of play money by this name. */
+export const paymentOf = (identity: string) => ({ network: 'sandbox', identity, payee: 'acme', atoms: 100n });
 
 /** A claim of one subject without a key, unless told otherwise. */
 export function claimOf(over: Partial<HoldRequest['claim']> = {}): HoldRequest['claim'] {
@@ -168,6 +171,18 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       expect(await total()).toEqual([0n, 0n, 0]);
       expect(await budget.expose(request.id, RUN_MS)).toEqual({ kind: 'lapsed' });
       expect(await budget.hold(askOf({ ...request, id: 'here.again' }))).toMatchObject({ kind: 'held' });
+    });
+
+    test('what was released is known as that, and nothing that ended in another way', async () => {
+      const one = () => exposed(budget, { lines: [lineOf({ limitMicros: 9_000_000n })] });
+      const [open, paid, dead, freed, released] = [await one(), await one(), await one(), await one(), await one()];
+      const unmade = askOf();
+      await budget.settle(paid.id);
+      await budget.void(dead.id, 'kept');
+      await budget.void(freed.id, 'freed');
+      for (const { id } of [released, unmade]) await budget.release(id);
+      const ids = [open, paid, dead, freed, released, unmade].map(({ id }) => id);
+      expect(await budget.released([...ids, 'here.none'])).toEqual([released.id, unmade.id]);
     });
 
     test('a lowered limit stops new holds only', async () => {
@@ -466,24 +481,24 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
   describe(`${name}: challenges, payments, stops`, () => {
     test('one challenge of a service and one payment of a rail are held once', async () => {
       const first = await exposed(budget);
-      const { challengeId, railIdentity } = first;
+      const { challengeId, payment } = first;
       expect(await budget.hold(askOf({ challengeId }))).toEqual({ kind: 'challenge_taken' });
-      expect(await budget.hold(askOf({ railIdentity }))).toEqual({ kind: 'identity_taken' });
-      expect(await budget.hold(askOf({ challengeId, railIdentity }))).toEqual({ kind: 'challenge_taken' });
+      expect(await budget.hold(askOf({ payment }))).toEqual({ kind: 'identity_taken' });
+      expect(await budget.hold(askOf({ challengeId, payment }))).toEqual({ kind: 'challenge_taken' });
       expect(await budget.hold(askOf({ challengeId, service: 'other' }))).toMatchObject({ kind: 'held' });
       await budget.void(first.id, 'freed');
       expect(await budget.hold(askOf({ challengeId }))).toEqual({ kind: 'challenge_taken' });
-      expect(await budget.hold(askOf({ railIdentity }))).toEqual({ kind: 'identity_taken' });
+      expect(await budget.hold(askOf({ payment }))).toEqual({ kind: 'identity_taken' });
     });
 
     test('a release and a lapse give challenge and payment back', async () => {
       const first = askOf({ leaseMs: 50 });
       await budget.hold(first);
       await budget.release(first.id);
-      const { challengeId, railIdentity } = first;
-      expect(await budget.hold(askOf({ challengeId, railIdentity, leaseMs: 50 }))).toMatchObject({ kind: 'held' });
+      const { challengeId, payment } = first;
+      expect(await budget.hold(askOf({ challengeId, payment, leaseMs: 50 }))).toMatchObject({ kind: 'held' });
       await house.wait(80);
-      expect(await budget.hold(askOf({ challengeId, railIdentity }))).toMatchObject({ kind: 'held' });
+      expect(await budget.hold(askOf({ challengeId, payment }))).toMatchObject({ kind: 'held' });
     });
 
     test('what many lapsed holds had claimed is free at once, before they are swept', async () => {
@@ -499,7 +514,7 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       if (!keyed || !challenged || !paid) throw new Error('three were made');
       expect(await budget.hold(askOf({ claim: keyed.claim }))).toMatchObject({ kind: 'held' });
       expect(await budget.hold(askOf({ challengeId: challenged.challengeId }))).toMatchObject({ kind: 'held' });
-      expect(await budget.hold(askOf({ railIdentity: paid.railIdentity }))).toMatchObject({ kind: 'held' });
+      expect(await budget.hold(askOf({ payment: paid.payment }))).toMatchObject({ kind: 'held' });
     });
 
     test('they are free an hour past the last moment the proof could be redeemed', async () => {
@@ -607,16 +622,16 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
 
     test('judgement is in order: repeat, stop, pause, challenge, payment, lines', async () => {
       const first = await exposed(budget, { claim: claimOf({ key: 'k' }) });
-      const { challengeId, railIdentity, claim } = first;
+      const { challengeId, payment, claim } = first;
       await budget.close(first.id, ENDING, false);
       await budget.stop({ kind: 'all', id: '*', because: 'drill', by: 'dana' });
-      const all = { challengeId, railIdentity, unsettledLimit: 1, micros: 9_000_000n };
+      const all = { challengeId, payment, unsettledLimit: 1, micros: 9_000_000n };
       expect(await budget.hold(askOf({ ...all, claim }))).toMatchObject({ kind: 'repeat' });
       expect(await budget.hold(askOf(all))).toMatchObject({ kind: 'stopped' });
       await budget.start('all', '*');
       expect(await budget.hold(askOf(all))).toMatchObject({ kind: 'paused' });
       expect(await budget.hold(askOf({ ...all, unsettledLimit: 5 }))).toEqual({ kind: 'challenge_taken' });
-      expect(await budget.hold(askOf({ railIdentity, micros: 9_000_000n }))).toEqual({ kind: 'identity_taken' });
+      expect(await budget.hold(askOf({ payment, micros: 9_000_000n }))).toEqual({ kind: 'identity_taken' });
       expect(await budget.hold(askOf({ micros: 9_000_000n }))).toMatchObject({ kind: 'exceeded' });
     });
   });
