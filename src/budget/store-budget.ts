@@ -79,9 +79,7 @@ export class StoreBudget implements Budget {
   readonly #late: LateSteps;
   readonly #left: LateSteps;
   readonly #run: string;
-
   readonly #place: Place;
-
   /** Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
   constructor(store: Store, options: BudgetOptions, place: Place = aloneOf(options)) {
     this.#place = place;
@@ -145,13 +143,9 @@ export class StoreBudget implements Budget {
   }
 
   async leave(hold: string): Promise<boolean> {
-    try {
-      await this.#store.leave({ hold });
-      return true;
-    } catch {
-      this.#left.add(hold);
-      return false;
-    }
+    const failed = await this.#store.leave({ hold }).catch((fault: unknown) => ({ fault }));
+    if (failed) this.#left.add(hold);
+    return !failed;
   }
 
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined> {
