@@ -67,9 +67,9 @@ export interface Budget {
 
   /**
    * The agent has gone: from now an equal request without a key is this purchase. Never throws: when the store does
-   * not answer, it is done as soon as it does, and before anything new is set aside.
+   * not answer, it is done as soon as it does, and before anything new is set aside. Answers whether it is done.
    */
-  leave(hold: string): Promise<void>;
+  leave(hold: string): Promise<boolean>;
 
   /** What an Idempotency-Key already stands for; undefined when it is free. Changes nothing. */
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined>;

@@ -79,9 +79,7 @@ export class StoreBudget implements Budget {
   readonly #late: LateSteps;
   readonly #left: LateSteps;
   readonly #run: string;
-
   readonly #place: Place;
-
   /** Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
   constructor(store: Store, options: BudgetOptions, place: Place = aloneOf(options)) {
     this.#place = place;
@@ -144,8 +142,10 @@ export class StoreBudget implements Budget {
     return this.#asked('exposed', this.#store.close({ hold, ending, whole }));
   }
 
-  async leave(hold: string): Promise<void> {
-    await this.#store.leave({ hold }).catch(() => this.#left.add(hold));
+  async leave(hold: string): Promise<boolean> {
+    const failed = await this.#store.leave({ hold }).catch((fault: unknown) => ({ fault }));
+    if (failed) this.#left.add(hold);
+    return !failed;
   }
 
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined> {
