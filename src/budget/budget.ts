@@ -85,8 +85,14 @@ export interface Budget {
   /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's. */
   openHolds(log?: string): Promise<OpenHold[]>;
 
-  /** Which of these holds the store knows as voided; nothing of them can be paid any more. */
-  voided(holds: readonly string[]): Promise<string[]>;
+  /** Which of these holds the store knows as released: no proof was made of them, and none will be. */
+  released(holds: readonly string[]): Promise<string[]>;
+
+  /**
+   * The logs whose gateways did not come to the last rebuild, by name: what they last said counts as spent, and their
+   * holds are not listed, until they are back.
+   */
+  spokenFor(): Promise<string[]>;
 
   /** Orders of operators; `at` is set by the store. Starting what is not stopped answers false. */
   stop(stop: Omit<Stop, 'at'>): Promise<void>;

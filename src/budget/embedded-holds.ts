@@ -119,6 +119,12 @@ export class EmbeddedHolds {
     return row && this.repeats.purchase(row, names.repeat, now);
   }
 
+  /** Voided before any proof was made of it: it has given its challenge id back too, which no other way out does. */
+  wasReleased(id: string): boolean {
+    const row = this.rows.find(id);
+    return row?.state === 'voided' && this.#claims.holder(`c:${row.challenge_name}`, 0) !== id;
+  }
+
   /** A gateway is alive; and the time to clear up. */
   beat(run: string, now: number): void {
     this.#runs.beat(run, now);

@@ -63,7 +63,8 @@ function embeddedSteps(db: DatabaseSync, options: EmbeddedOptions): EmbeddedStep
       const rows = holds.rows.open().filter((row) => step.log === null || row.id.startsWith(`${step.log}.`));
       return rows.map((row) => openHold(row, holds.repeats.isRunning(row, now)));
     },
-    voided: (step): string[] => step.holds.filter((id) => holds.rows.find(id)?.state === 'voided'),
+    released: (step): string[] => step.holds.filter((id) => holds.wasReleased(id)),
+    spokenFor: () => [],
     stop: (step) => stops.stop({ ...step, at: clock.tick() }),
     start: (step) => stops.start(step.kind, step.id),
     stops: (): Stop[] => stops.all(),

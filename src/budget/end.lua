@@ -7,7 +7,8 @@ local hold = hold_of(id)
 if hold and hold.open then
   finish(hold, plan(hold), as, now)
 elseif not hold and as == 'released' then
-  redis.call('HSET', KEYS[2], 'state', 'voided', 'micros', '0', 'n', '0', 'endedAt', text(now))
+  redis.call('HSET', KEYS[2], 'state', 'voided', 'micros', '0', 'n', '0', 'endedAt', text(now),
+    'released', '1')
   redis.call('PEXPIREAT', KEYS[2], text(now + RELEASED_STAYS))
 else
   return 'nothing'

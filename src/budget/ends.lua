@@ -101,6 +101,7 @@ local function finish(hold, planned, as, now)
       redis.call('PEXPIREAT', name, text(hold['until'] + IDENTITY_STAYS))
     end
   end
+  if as == 'released' then redis.call('HSET', key, 'released', '1') end
   if dropped then
     if hold.key ~= '' then redis.call('DEL', T .. 'k:' .. hold.key) else forget_repeat(hold) end
     redis.call('PEXPIREAT', key, text(now + RELEASED_STAYS))

@@ -9,6 +9,7 @@ export class RedisKeys {
   readonly clock: string;
   readonly terms: string;
   readonly stops: string;
+  readonly members: string;
 
   /** Throws RangeError unless the namespace is 1 to 64 letters, digits, dots, dashes and underscores. */
   constructor(namespace: string) {
@@ -19,6 +20,7 @@ export class RedisKeys {
     this.clock = `${this.prefix}clock`;
     this.terms = `${this.prefix}terms`;
     this.stops = `${this.prefix}stop`;
+    this.members = `${this.prefix}members`;
   }
 
   beat(run: string): string {

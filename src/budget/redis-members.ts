@@ -146,7 +146,7 @@ export class RedisMembers {
   /** Goes: another process of this log need not wait until this one counts as silent. */
   async leave(): Promise<void> {
     const { log } = this.#options.membership;
-    await this.#redis.command((redis) => redis.hdel(`${this.#keys.prefix}members`, `life:${log}`));
+    await this.#redis.command((redis) => redis.hdel(this.#keys.members, `life:${log}`));
   }
 
   #stand(answer: unknown): Stand {

@@ -47,7 +47,7 @@ export const SCRIPTS = {
   lines: fenced('counting', 'lines'),
   scopes: fenced('counting', 'scopes'),
   openHolds: fenced('open-holds'),
-  voided: fenced('voided'),
+  released: fenced('released'),
   say: fenced('say'),
   stop: script('common', 'stop'),
   agree: script('common', 'agree'),

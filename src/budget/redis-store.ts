@@ -163,14 +163,21 @@ export class RedisStore implements Store {
     return holds;
   }
 
-  async voided({ holds }: { holds: readonly string[] }): Promise<string[]> {
+  async released({ holds }: { holds: readonly string[] }): Promise<string[]> {
     const at = this.#now();
     const found: string[] = [];
     for (let first = 0; first < holds.length; first += PAGE) {
-      const page = await this.#read(at, SCRIPTS.voided, [], holds.slice(first, first + PAGE));
+      const page = await this.#read(at, SCRIPTS.released, [], holds.slice(first, first + PAGE));
       found.push(...answers.readTexts(page));
     }
     return found;
+  }
+
+  async spokenFor(): Promise<string[]> {
+    const members = await this.#redis.command((redis) => redis.hgetall(this.#keys.members));
+    return Object.keys(members)
+      .flatMap((field) => /^guess:(.*)$/s.exec(field)?.[1] ?? [])
+      .sort();
   }
 
   async stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {

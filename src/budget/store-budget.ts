@@ -179,8 +179,12 @@ export class StoreBudget implements Budget {
     return this.#asked('untouched', this.#store.openHolds({ log: log ?? null }));
   }
 
-  async voided(holds: readonly string[]): Promise<string[]> {
-    return holds.length === 0 ? [] : this.#asked('untouched', this.#store.voided({ holds }));
+  async released(holds: readonly string[]): Promise<string[]> {
+    return holds.length === 0 ? [] : this.#asked('untouched', this.#store.released({ holds }));
+  }
+
+  spokenFor(): Promise<string[]> {
+    return this.#asked('untouched', this.#store.spokenFor(null));
   }
 
   stop({ kind, id, because, by }: Omit<Stop, 'at'>): Promise<void> {

@@ -111,7 +111,8 @@ export interface Store {
     readonly most: number;
   }): Promise<Again | { kind: 'scopes'; scopes: readonly (Counted & { readonly scope: string })[] }>;
   openHolds(step: { readonly log: string | null }): Promise<OpenHold[]>;
-  voided(step: { readonly holds: readonly string[] }): Promise<string[]>;
+  released(step: { readonly holds: readonly string[] }): Promise<string[]>;
+  spokenFor(step: null): Promise<string[]>;
   stop(step: Omit<Stop, 'at'>): Promise<void>;
   start(step: Pick<Stop, 'kind' | 'id'>): Promise<boolean>;
   stops(step: null): Promise<Stop[]>;

@@ -21,7 +21,8 @@ const SKEW_MS = 60_000;
 /** Asks for everything. Throws OrderFailed. */
 export async function readStore(operator: OperatorClient, timeZone: string, now: () => number): Promise<StoreRead> {
   const askedAt = now();
-  const [budgets, holds] = [await operator.budgets(), await operator.holds()];
+  const { budgets } = await operator.budgets();
+  const { holds } = await operator.holds();
   const calendar = new Calendar(timeZone);
   return { askedAt, budgets: budgets.map((view) => budgetOf(view, calendar, askedAt)), holds: holds.map(holdOf) };
 }

@@ -1,14 +1,15 @@
 // `purser budgets`: each budget line with its limit, what is settled, held and left, and when it resets.
 import { asOperator, type OrderOptions } from './as-operator.ts';
 import type { Io } from './io.ts';
+import { spokenForText } from './spoken-for.ts';
 import { table, visible } from './table.ts';
 
 /** Prints the budgets of the policy in force; exit code 0, or 1 when they could not be read. */
 export function budgets(options: OrderOptions, io: Io): Promise<number> {
   return asOperator(options, io, async (operator) => {
-    const all = await operator.budgets();
+    const { budgets: all, spokenFor } = await operator.budgets();
     if (options.json) {
-      io.out(`${visible(JSON.stringify({ budgets: all }))}\n`);
+      io.out(`${visible(JSON.stringify({ budgets: all, spokenFor }))}\n`);
       return 0;
     }
     const rows = all.flatMap((budget) => {
@@ -26,6 +27,7 @@ export function budgets(options: OrderOptions, io: Io): Promise<number> {
       ]);
     });
     io.out(table(rows, HEADER));
+    io.err(spokenForText(spokenFor));
     return 0;
   });
 }

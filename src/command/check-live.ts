@@ -11,7 +11,7 @@ import { type GatewayPlace, OrderFailed, runningGateway } from './operator-clien
 export async function liveBudgets(place: GatewayPlace): Promise<readonly BudgetView[]> {
   const operator = await runningGateway(place);
   try {
-    return (await operator?.budgets()) ?? [];
+    return (await operator?.budgets())?.budgets ?? [];
   } finally {
     await operator?.close();
   }

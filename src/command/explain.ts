@@ -66,7 +66,7 @@ async function openHoldState(config: Config, options: ExplainOptions, hold: stri
     const operator = place && (await runningGateway(place));
     if (!operator) return NOT_ASKED;
     try {
-      const open = (await operator.holds()).find(({ id }) => id === hold);
+      const open = (await operator.holds()).holds.find(({ id }) => id === hold);
       return { asked: true, state: open?.state ?? null };
     } finally {
       await operator.close();

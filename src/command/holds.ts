@@ -4,6 +4,7 @@ import type { HoldView } from '../operators/views.ts';
 import { asOperator, type OrderOptions } from './as-operator.ts';
 import type { Io } from './io.ts';
 import { type OperatorClient, OrderFailed } from './operator-client.ts';
+import { spokenForText } from './spoken-for.ts';
 import { table, visible } from './table.ts';
 
 /** What `holds resolve` was told: one hold, or all uncertain ones of a service placed before an instant. */
@@ -18,10 +19,13 @@ export interface ResolveOptions extends OrderOptions {
 /** Prints open and uncertain holds with their evidence, oldest first. */
 export function listHolds(options: OrderOptions, io: Io): Promise<number> {
   return asOperator(options, io, async (operator) => {
-    const holds = await operator.holds();
-    if (options.json) io.out(`${visible(JSON.stringify({ holds }))}\n`);
-    else if (holds.length === 0) io.out('No hold is open.\n');
-    else io.out(table(holds.map(row), HEADER));
+    const { holds, spokenFor } = await operator.holds();
+    if (options.json) {
+      io.out(`${visible(JSON.stringify({ holds, spokenFor }))}\n`);
+      return 0;
+    }
+    io.out(holds.length === 0 ? 'No hold is open.\n' : table(holds.map(row), HEADER));
+    io.err(spokenForText(spokenFor));
     return 0;
   });
 }
@@ -47,7 +51,7 @@ export function resolveHolds(options: ResolveOptions, io: Io): Promise<number> {
 
 async function chosen(operator: OperatorClient, which: ResolveOptions['which']): Promise<string[]> {
   if ('hold' in which) return [which.hold];
-  const holds = await operator.holds();
+  const { holds } = await operator.holds();
   return holds
     .filter((hold) => hold.state === 'uncertain' && hold.service === which.service)
     .filter((hold) => Date.parse(hold.heldAt) < which.beforeMs)

@@ -6,16 +6,15 @@ import { GatewayFault } from '../domain/fault.ts';
 import { codeOf } from '../domain/operations.ts';
 import { Turns } from '../domain/turns.ts';
 import { type Forecast, forecastShape } from '../explain/answer.ts';
-import { type OfflineState, readBudgets } from '../operators/api.ts';
+import { type OfflineState, readBudgets, readHolds } from '../operators/api.ts';
 import type { ExplainQuery, ResolveOrder, RotateOrder, StartOrder, StopOrder } from '../operators/forms.ts';
 import { LOCAL_OPERATOR, operatorTokenFile, readOperatorToken } from '../operators/operator-token.ts';
 import { createOrders, type Done } from '../operators/orders.ts';
 import {
-  type BudgetView,
+  type BudgetsAnswer,
   budgetsAnswer,
-  type HoldView,
+  type HoldsAnswer,
   holdsAnswer,
-  holdView,
   type StopView,
   stopsAnswer,
   stopView,
@@ -27,8 +26,8 @@ export class OrderFailed extends Error {}
 
 /** What the commands can ask and order. Every method throws {@link OrderFailed}. */
 export interface OperatorClient {
-  budgets(): Promise<BudgetView[]>;
-  holds(): Promise<HoldView[]>;
+  budgets(): Promise<BudgetsAnswer>;
+  holds(): Promise<HoldsAnswer>;
   stops(): Promise<StopView[]>;
   /** What would be decided, with the counters of the store. */
   explain(question: ExplainQuery): Promise<Forecast>;
@@ -101,7 +100,7 @@ function offlineClient(state: OfflineState): OperatorClient {
   const orders = createOrders({ ...state, clock, turns: new Turns(), unwritten: () => false });
   return {
     budgets: () => failing(readBudgets(state)),
-    holds: async () => (await failing(state.budget.openHolds())).map((hold) => holdView(hold, null)),
+    holds: () => failing(readHolds({ budget: state.budget, sight: () => null })),
     stops: async () => (await failing(state.budget.stops())).map(stopView),
     explain: async (question) => readForecast(await state.explain(question)),
     stop: async (order) => done(await failing(orders.stop(order, LOCAL_OPERATOR))),
@@ -162,8 +161,8 @@ function openPort(place: GatewayPlace): Port {
     url,
     answers: () => isGateway(asker, url),
     client: {
-      budgets: async () => (await ask(budgetsAnswer, 'GET', 'budgets')).budgets,
-      holds: async () => (await ask(holdsAnswer, 'GET', 'holds')).holds,
+      budgets: () => ask(budgetsAnswer, 'GET', 'budgets'),
+      holds: () => ask(holdsAnswer, 'GET', 'holds'),
       stops: async () => (await ask(stopsAnswer, 'GET', 'stops')).stops,
       explain: (question) => ask(forecastShape, 'GET', `explain?${new URLSearchParams({ ...question })}`),
       stop: (order) => ask(outcomeAnswer, 'POST', 'stops', order),

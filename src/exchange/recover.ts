@@ -22,13 +22,13 @@ export async function recover(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<
     await applyOutcome(parts, receipt);
     await parts.ledger.applied(receipt.seq);
   });
-  const voided = new Set(await parts.budget.voided(intents.map(({ receipt }) => receipt.hold?.id ?? '')));
-  const unsent = intents.filter(({ receipt }) => voided.has(receipt.hold?.id ?? ''));
+  const released = new Set(await parts.budget.released(intents.map(({ receipt }) => receipt.hold?.id ?? '')));
+  const unsent = intents.filter(({ receipt }) => released.has(receipt.hold?.id ?? ''));
   const open = intents.filter((intent) => !unsent.includes(intent));
   await together(unsent, (intent) => sealUnsent(parts, intent));
   await together(open, (intent) => sealUncertain(parts, intent));
-  const released = await releaseOrphans(parts);
-  return { outcomes: outcomes.length, uncertain: open.length, released: released + unsent.length };
+  const orphans = await releaseOrphans(parts);
+  return { outcomes: outcomes.length, uncertain: open.length, released: orphans + unsent.length };
 }
 
 /** So many at once: their seals share syncs, and their steps share round trips. */
@@ -80,7 +80,8 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, intent: Se
 
 /**
  * An intent that became durable although its seal was answered with a failure: its hold was then released, and a hold
- * is released only where no proof will be made.
+ * is released only where no proof will be made. What a person voided at another gateway is not that: a proof of it
+ * may exist, and its end stands in the other one's log.
  */
 async function sealUnsent(parts: Pick<Parts, 'budget' | 'ledger'>, { receipt }: Sealed): Promise<void> {
   const entry = againAs(receipt, 'voided', 'ledger_unavailable');

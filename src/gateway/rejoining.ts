@@ -51,6 +51,11 @@ export function keepJoined(
         const text = waitingText(standing);
         say(text, 'warn', `the budget store ${text}`);
       } else if (budget.generation() !== null) {
+        const away = closed === null ? [] : await budget.spokenFor();
+        if (away.length > 0) {
+          const said = 'what a gateway that is away last said counts as spent, until it is back with its state folder';
+          log.event('warn', `${said}: the gateway of ${away.join(', ')}`);
+        }
         say(null, 'info', 'the budget store is in agreement with the receipts');
       }
     } catch (fault) {

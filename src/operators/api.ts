@@ -20,9 +20,10 @@ import type { Done, OrderParts, Orders } from './orders.ts';
 import { isProblem, type OperatorProblem, problem } from './problem.ts';
 import { receiveBody } from './reply.ts';
 import {
+  type BudgetsAnswer,
   type BudgetTerms,
-  type BudgetView,
   budgetView,
+  type HoldsAnswer,
   holdView,
   type PolicyView,
   type Sight,
@@ -36,6 +37,7 @@ export const MOST_SCOPES = 1000;
 export interface ApiParts {
   readonly budget: {
     openHolds(): Promise<OpenHold[]>;
+    spokenFor(): Promise<string[]>;
     scopes(line: BudgetTerms, most: number): Promise<LineState[]>;
     stops(): Promise<Stop[]>;
   };
@@ -79,8 +81,8 @@ type Handler = (parts: ApiParts, request: ApiRequest, id: string) => Promise<Api
 const ROUTES: readonly { readonly path: RegExp; readonly methods: Readonly<Record<string, Handler>> }[] = [
   { path: /^receipts$/, methods: { GET: listReceipts } },
   { path: /^receipts\/([^/]+)$/, methods: { GET: showReceipt } },
-  { path: /^budgets$/, methods: { GET: async (parts) => answer({ budgets: await readBudgets(parts) }) } },
-  { path: /^holds$/, methods: { GET: listHolds } },
+  { path: /^budgets$/, methods: { GET: async (parts) => answer(await readBudgets(parts)) } },
+  { path: /^holds$/, methods: { GET: async (parts) => answer(await readHolds(parts)) } },
   { path: /^holds\/([^/]+)\/resolve$/, methods: { POST: resolveHold } },
   { path: /^stops$/, methods: { GET: listStops, POST: addStop, DELETE: liftStop } },
   { path: /^keys\/rotate$/, methods: { POST: rotateKey } },
@@ -104,9 +106,16 @@ export async function answerApi(parts: ApiParts, request: ApiRequest): Promise<A
 }
 
 /** Each budget of the policy with its fullest scopes. */
-export async function readBudgets(parts: Pick<ApiParts, 'budget' | 'budgetTerms'>): Promise<BudgetView[]> {
+export async function readBudgets(parts: Pick<ApiParts, 'budget' | 'budgetTerms'>): Promise<BudgetsAnswer> {
   const read = async (terms: BudgetTerms) => budgetView(terms, await parts.budget.scopes(terms, MOST_SCOPES));
-  return Promise.all(parts.budgetTerms().map(read));
+  const budgets = await Promise.all(parts.budgetTerms().map(read));
+  return { budgets, spokenFor: await parts.budget.spokenFor() };
+}
+
+/** The open holds, with what was seen of each. */
+export async function readHolds({ budget, sight }: Pick<ApiParts, 'budget' | 'sight'>): Promise<HoldsAnswer> {
+  const open = await budget.openHolds();
+  return { holds: open.map((hold) => holdView(hold, sight(hold.id))), spokenFor: await budget.spokenFor() };
 }
 
 async function listReceipts(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
@@ -117,11 +126,6 @@ async function listReceipts(parts: ApiParts, request: ApiRequest): Promise<ApiAn
 async function showReceipt(parts: ApiParts, _request: ApiRequest, id: string): Promise<ApiAnswer> {
   const found = await parts.ledger.find(id);
   return found ? answer(found) : problem('not_found', 'This log has no receipt of this id; see GET /api/receipts.');
-}
-
-async function listHolds(parts: ApiParts): Promise<ApiAnswer> {
-  const open = await parts.budget.openHolds();
-  return answer({ holds: open.map((hold) => holdView(hold, parts.sight(hold.id))) });
 }
 
 async function resolveHold(parts: ApiParts, request: ApiRequest, id: string): Promise<ApiAnswer> {

@@ -71,9 +71,12 @@ const stopShape = z.object({
   at: text,
 });
 
-/** What `GET /api/budgets`, `holds` and `stops` answer. */
-export const budgetsAnswer = z.object({ budgets: z.array(budgetShape) });
-export const holdsAnswer = z.object({ holds: z.array(holdShape) });
+/**
+ * What `GET /api/budgets`, `holds` and `stops` answer. `spokenFor`: the logs of gateways that did not come to the last
+ * rebuild of a shared store; what they last said counts as spent, and their holds are not among these.
+ */
+export const budgetsAnswer = z.object({ budgets: z.array(budgetShape), spokenFor: z.array(text) });
+export const holdsAnswer = z.object({ holds: z.array(holdShape), spokenFor: z.array(text) });
 export const stopsAnswer = z.object({ stops: z.array(stopShape) });
 
 /** What an order answers: the receipt of it, and what the person should know about it. */
@@ -90,6 +93,8 @@ export const policyAnswer = z.object({
 });
 
 export type PolicyView = z.infer<typeof policyAnswer>;
+export type BudgetsAnswer = z.infer<typeof budgetsAnswer>;
+export type HoldsAnswer = z.infer<typeof holdsAnswer>;
 export type BudgetView = z.infer<typeof budgetShape>;
 /** What was last seen of a hold; times in milliseconds since 1970. */
 export type Sight = Omit<z.infer<typeof evidenceShape>, 'at' | 'next'> & { readonly at: number; readonly next: number };

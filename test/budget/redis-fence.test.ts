@@ -2,7 +2,7 @@
 // written then. And who may bring what to a generation.
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { askOf, exposed, lineOf } from '../contracts/budget.ts';
+import { askOf, exposed } from '../contracts/budget.ts';
 import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
 import { openBare, openMendedBudget, openRedisBudget, redisOptions } from './redis-house.ts';
 
@@ -65,13 +65,5 @@ describe.skipIf(!redisAvailable)('the fence', () => {
     expect(budget.generation()).toBe(2);
     expect(await admin.hget(EPOCH, 'gen')).toBe('2');
     await Promise.all([budget.shutdown(), known.budget.shutdown()]);
-  });
-
-  test('what is voided is known as that, and nothing else', async () => {
-    const { budget } = await openBare(redisOptions(server.url));
-    const [kept, gone] = [await exposed(budget, { lines: [lineOf()] }), await exposed(budget)];
-    await budget.release(gone.id);
-    expect(await budget.voided([kept.id, gone.id, 'here.none'])).toEqual([gone.id]);
-    await budget.shutdown();
   });
 });

@@ -170,6 +170,18 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       expect(await budget.hold(askOf({ ...request, id: 'here.again' }))).toMatchObject({ kind: 'held' });
     });
 
+    test('what was released is known as that, and nothing that ended in another way', async () => {
+      const one = () => exposed(budget, { lines: [lineOf({ limitMicros: 9_000_000n })] });
+      const [open, paid, dead, freed, released] = [await one(), await one(), await one(), await one(), await one()];
+      const unmade = askOf();
+      await budget.settle(paid.id);
+      await budget.void(dead.id, 'kept');
+      await budget.void(freed.id, 'freed');
+      for (const { id } of [released, unmade]) await budget.release(id);
+      const ids = [open, paid, dead, freed, released, unmade].map(({ id }) => id);
+      expect(await budget.released([...ids, 'here.none'])).toEqual([released.id, unmade.id]);
+    });
+
     test('a lowered limit stops new holds only', async () => {
       await exposed(budget, { micros: 4_000_000n });
       const lines = [lineOf({ limitMicros: 2_000_000n })];

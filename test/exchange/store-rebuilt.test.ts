@@ -170,8 +170,12 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
     expect(await buy(first)).toMatchObject({ code: 'store_unavailable' });
     await bought(first);
     expect(await moneyOf(first)).toEqual({ settled: 5n * PRICE, held: 0n });
+    for (const what of ['budgets', 'holds']) expect(await first.api(what)).toMatchObject({ spokenFor: [log] });
+    const { err } = await purser(['budgets', '--config', first.configFile], one.env);
+    expect(err).toContain(`Away when the budget store was rebuilt: the gateway of ${log}.`);
     const back = await start(two);
     await bought(back);
+    for (const what of ['budgets', 'holds']) expect(await first.api(what)).toMatchObject({ spokenFor: [] });
     expect(await moneyOf(first)).toEqual({ settled: 5n * PRICE, held: PRICE });
   }, 40_000);
 

@@ -12,7 +12,7 @@ import { Chance } from './random.ts';
 import { commandsOf } from './redis/link.ts';
 import { RedisError, type Reply } from './redis/lua.ts';
 import { RedisModel } from './redis/model.ts';
-import { randomStep } from './redis/steps.ts';
+import { HOLDS_MOVE_MS, randomStep } from './redis/steps.ts';
 
 let server: RedisServer;
 let client: Redis;
@@ -71,7 +71,7 @@ function linkToModel(model: RedisModel): RedisLink {
 }
 
 test('answers and data are those of a real server over thousands of random steps', async () => {
-  const start = Date.now();
+  const start = Date.now() - (Date.now() % HOLDS_MOVE_MS);
   let passed = 0;
   const now = () => start + passed;
   const clock = { now, monotonic: now };

@@ -4,8 +4,9 @@ import type { Chance } from '../random.ts';
 
 const HOUR_MS = 3_600_000;
 /** Holds that are talked of at one time; older ones are left alone. */
-const HOLDS = 24;
-const HOLDS_MOVE_MS = 100;
+const HOLDS = 16;
+/** The ids that are talked of move on this often. */
+export const HOLDS_MOVE_MS = 400;
 
 /** One step, as a store is asked for it. */
 export function randomStep(chance: Chance, now: number): { readonly name: StepName; readonly argument: unknown } {
@@ -15,7 +16,7 @@ export function randomStep(chance: Chance, now: number): { readonly name: StepNa
 
 const WEIGHTS: Record<StepName, number> = {
   ...{ hold: 40, expose: 30, end: 12, close: 8, leave: 4, lookUp: 4, beat: 5, lines: 3, scopes: 2 },
-  ...{ openHolds: 2, voided: 2, stop: 3, start: 9, stops: 1, agree: 1, ping: 1 },
+  ...{ openHolds: 2, released: 2, spokenFor: 1, stop: 3, start: 12, stops: 1, agree: 1, ping: 1 },
 };
 
 const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
@@ -39,7 +40,8 @@ const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
     return { line, most: 10 };
   },
   openHolds: (chance) => ({ log: chance.pick([null, 'a']) }),
-  voided: (chance, now) => ({ holds: [holdId(chance, now), holdId(chance, now)] }),
+  released: (chance, now) => ({ holds: [holdId(chance, now), holdId(chance, now)] }),
+  spokenFor: () => null,
   stop: (chance) => ({ ...order(chance), because: 'said so', by: 'dana' }),
   start: (chance) => order(chance),
   stops: () => null,

@@ -1,0 +1,56 @@
+// Recovery where the store knows of an end that the log does not: what a release left is voided, what a person ended at
+// another gateway is uncertain here, and stands.
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { recover } from '../../src/exchange/recover.ts';
+import { openLedger } from '../../src/ledger/sealed-ledger.ts';
+import { openState } from '../../src/state/thread.ts';
+import { openRedisBudget, redisOptions } from '../budget/redis-house.ts';
+import { exposed } from '../contracts/budget.ts';
+import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
+import { freshDir, purchase } from '../ledger/log.ts';
+
+let redis: RedisServer;
+const closing: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  if (redisAvailable) redis = await startRedis();
+  closing.push(() => redis?.stop());
+});
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+test.runIf(redisAvailable)('a released hold is voided; one that a person voided elsewhere is not', async () => {
+  const data = { diskReserveBytes: 0, development: false, embedded: null, dir: freshDir() };
+  const state = await openState({ worker: new URL('../../src/state-worker.ts', import.meta.url), data });
+  closing.push(() => state.close());
+  const ledger = await openLedger(state);
+  const budget = await openRedisBudget(redisOptions(redis.url, { log: ledger.log }));
+  const elsewhere = await openRedisBudget(redisOptions(redis.url, { log: 'elsewhere' }));
+  closing.push(
+    () => budget.shutdown(),
+    () => elsewhere.shutdown(),
+  );
+  const intended = async (n: number) => {
+    const { id } = await exposed(budget, { id: `${ledger.log}.${n}`, exchange: `exchange-${n}` });
+    const entry = purchase('intended', n);
+    await ledger.seal({ ...entry, ...(entry.hold ? { hold: { ...entry.hold, id } } : {}) });
+    return id;
+  };
+  const [released, ended, open] = [await intended(1), await intended(2), await intended(3)];
+  await budget.release(released);
+  await elsewhere.void(ended, 'kept');
+
+  expect(await recover({ budget, ledger })).toEqual({ outcomes: 0, uncertain: 2, released: 1 });
+  const { intents } = await ledger.unfinished();
+  expect(intents).toEqual([]);
+  const last = async (id: string, n: number) =>
+    (await ledger.ofExchange(purchase('intended', n).exchange ?? '')).findLast(({ receipt }) => receipt.hold?.id === id)
+      ?.receipt.kind;
+  expect([await last(released, 1), await last(ended, 2), await last(open, 3)]).toEqual([
+    'voided',
+    'uncertain',
+    'uncertain',
+  ]);
+  expect((await budget.openHolds(ledger.log)).map(({ id }) => id)).toEqual([open]);
+});
