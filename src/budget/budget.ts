@@ -2,6 +2,7 @@
 // balance and then acts on it. Implementations: EmbeddedBudget (SQLite in the state thread) and RedisBudget (Lua).
 import type {
   BudgetLine,
+  Closing,
   Ending,
   ExposeOutcome,
   HoldOutcome,
@@ -64,6 +65,9 @@ export interface Budget {
    */
   close(hold: string, ending: Ending, whole: boolean): Promise<void>;
 
+  /** As {@link close} for several at once, each by itself; when the call throws, some may have been closed. */
+  closeAll(closings: readonly Closing[]): Promise<void>;
+
   /**
    * The agent has gone: from now an equal request without a key is this purchase. Never throws: when the store does
    * not answer, it is done as soon as it does, and before anything new is set aside.
@@ -82,8 +86,8 @@ export interface Budget {
   /** The scopes in use of a budget with a limit as of `line`, fullest first, at most `most`. */
   scopes(line: Omit<BudgetLine, 'scope'>, most: number): Promise<LineState[]>;
 
-  /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's. */
-  openHolds(log?: string): Promise<OpenHold[]>;
+  /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's, `known` are left out. */
+  openHolds(log?: string, known?: ReadonlySet<string>): Promise<OpenHold[]>;
 
   /** Which of these holds the store knows as released: no proof was made of them, and none will be. */
   released(holds: readonly string[]): Promise<string[]>;

@@ -4,6 +4,7 @@ import type { Clock, Random, Timers } from '../domain/clock.ts';
 import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import type {
   BudgetLine,
+  Closing,
   Ending,
   ExposeOutcome,
   HoldOutcome,
@@ -78,7 +79,6 @@ export class StoreBudget implements Budget {
   readonly #late: LateSteps;
   readonly #left: LateSteps;
   readonly #run: string;
-
   readonly #place: Place;
 
   /** Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
@@ -140,7 +140,11 @@ export class StoreBudget implements Budget {
   }
 
   close(hold: string, ending: Ending, whole: boolean): Promise<void> {
-    return this.#asked('exposed', this.#store.close({ hold, ending, whole }));
+    return this.closeAll([{ hold, ending, whole }]);
+  }
+
+  closeAll(closings: readonly Closing[]): Promise<void> {
+    return this.#asked('exposed', this.#store.close({ closings }));
   }
 
   async leave(hold: string): Promise<void> {
@@ -175,8 +179,8 @@ export class StoreBudget implements Budget {
     return lines.flatMap((step) => answer.scopes.map((one) => lineState({ ...step, scope: one.scope }, one)));
   }
 
-  openHolds(log?: string): Promise<OpenHold[]> {
-    return this.#asked('untouched', this.#store.openHolds({ log: log ?? null }));
+  openHolds(log?: string, known?: ReadonlySet<string>): Promise<OpenHold[]> {
+    return this.#asked('untouched', this.#store.openHolds({ log: log ?? null, ...(known ? { known } : {}) }));
   }
 
   async released(holds: readonly string[]): Promise<string[]> {
@@ -273,9 +277,7 @@ function assertCountable({ micros, lines }: HoldRequest): void {
   }
 }
 
-function isAgain(answer: { kind: string }): answer is Again {
-  return answer.kind === 'again';
-}
+const isAgain = (answer: { kind: string }): answer is Again => answer.kind === 'again';
 
 /** Completes the store's answer: counters become the states of the lines as they were asked, doubles included. */
 function outcomeOf(answer: Exclude<HoldAnswer, Again>, lines: LineStep[], places: readonly number[]): HoldOutcome {

@@ -1,6 +1,6 @@
 // What a medium (SQLite, Redis) has to do for a budget: each member is one atomic step. Steps carry hashed claims and
 // window bounds that the caller worked out; a store compares the bounds with its own clock and never trusts them.
-import type { Ending, ExposeOutcome, HoldOutcome, LineState, OpenHold, Purchase, Stop } from '../domain/hold.ts';
+import type { Closing, ExposeOutcome, HoldOutcome, LineState, OpenHold, Purchase, Stop } from '../domain/hold.ts';
 import type { Micros } from '../domain/money.ts';
 import type { ClaimNames } from './claims.ts';
 
@@ -99,7 +99,8 @@ export interface Store {
    * Does nothing for a hold that has ended; `released` leaves a mark for an unknown one, so that it can never be made.
    */
   end(step: { readonly hold: string; readonly as: EndAs }): Promise<void>;
-  close(step: { readonly hold: string; readonly ending: Ending; readonly whole: boolean }): Promise<void>;
+  /** Each by itself; when it throws, some may have been closed. */
+  close(step: { readonly closings: readonly Closing[] }): Promise<void>;
   leave(step: { readonly hold: string }): Promise<void>;
   lookUp(step: Pick<ClaimNames, 'key' | 'repeat'>): Promise<Purchase | undefined>;
   beat(step: { readonly run: string }): Promise<void>;
@@ -110,7 +111,7 @@ export interface Store {
     readonly line: Omit<LineStep, 'scope'>;
     readonly most: number;
   }): Promise<Again | { kind: 'scopes'; scopes: readonly (Counted & { readonly scope: string })[] }>;
-  openHolds(step: { readonly log: string | null }): Promise<OpenHold[]>;
+  openHolds(step: { readonly log: string | null; readonly known?: ReadonlySet<string> }): Promise<OpenHold[]>;
   released(step: { readonly holds: readonly string[] }): Promise<string[]>;
   spokenFor(step: null): Promise<string[]>;
   stop(step: Omit<Stop, 'at'>): Promise<void>;

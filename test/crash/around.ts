@@ -17,6 +17,7 @@ const STEPS: ReadonlyMap<string, string> = new Map([
   ['expose', 'exposed'],
   ['settle', 'settled'],
   ['close', 'closed'],
+  ['closeAll', 'closed'],
 ]);
 
 /** The same object, but for these methods. */
@@ -33,11 +34,13 @@ function withMethods<T extends object>(real: T, methods: Partial<T>): T {
 function budgetOf(real: Budget): Budget {
   const stepped = [...STEPS].map(([step, done]) => {
     const run = Reflect.get(real, step).bind(real);
+    // One moment, whether a purchase closes its hold or recovery those of many.
+    const word = step.replace(/All$/, '');
     const around = async (...given: unknown[]) => {
       const answer = run(...given);
       // On its way for a turn, and whoever asked has not seen the answer, however quick that was.
       await nextTurn();
-      reach(`${step} sent`);
+      reach(`${word} sent`);
       const result = await answer;
       reach(done);
       return result;
@@ -75,9 +78,16 @@ export const openLedger =
         reach(`${wordFor(entry.kind)} sealed`);
         return sealed;
       },
-      applied: async (seq) => {
-        reach(`${words.get(seq)} before mark`);
-        await ledger.applied(seq);
+      endIntents: async (end) => {
+        reach('outcome before seal');
+        const sealed = await ledger.endIntents(end);
+        for (const { receipt } of sealed) words.set(receipt.seq, 'outcome');
+        reach('outcome sealed');
+        return sealed;
+      },
+      applied: async (...seqs) => {
+        reach(`${words.get(seqs[0] ?? 0)} before mark`);
+        await ledger.applied(...seqs);
       },
     });
   };
