@@ -16,6 +16,14 @@ interface Named {
 /** The operations; `seal` appends an entry to the chain, and throws for one of the wrong shape. */
 export function unfinishedOperations(db: DatabaseSync, seal: (entry: unknown) => SealedLink): Operations {
   const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
+  const bytesOf = db.prepare('SELECT bytes FROM receipts WHERE seq = ?');
+  const endIntents = ({ seqs, kind, code }: IntentsEnd): Sealed[] =>
+    seqs.map((seq) => {
+      // What is wrong with its bytes is told when it is sealed again.
+      const entry = againAs(JSON.parse(String(bytesOf.get(seq)?.bytes ?? null)) as Receipt, kind, code);
+      const { link, hash } = seal(entry);
+      return { receipt: { ...entry, ...link }, hash };
+    });
   const markApplied = (seqs: readonly number[]): void => {
     for (const seq of seqs) applied.run(seq);
   };
@@ -23,21 +31,8 @@ export function unfinishedOperations(db: DatabaseSync, seal: (entry: unknown) =>
     'ledger.applied': { durable: false, run: (seqs) => markApplied(seqs as readonly number[]) },
     'ledger.intended': { durable: false, run: (holds) => intended(db, holds as readonly Named[]) },
     'ledger.unfinished': { durable: false, run: () => unfinished(db) },
-    'ledger.endIntents': { durable: true, run: (end) => endIntents(db, seal, end as IntentsEnd) },
+    'ledger.endIntents': { durable: true, run: (end) => endIntents(end as IntentsEnd) },
   };
-}
-
-function endIntents(
-  db: DatabaseSync,
-  seal: (entry: unknown) => SealedLink,
-  { seqs, kind, code }: IntentsEnd,
-): Sealed[] {
-  return seqs.map((seq) => {
-    // What is wrong with its bytes is told when it is sealed again.
-    const entry = againAs(JSON.parse(receiptAt(db, seq)?.bytes ?? 'null') as Receipt, kind, code);
-    const { link, hash } = seal(entry);
-    return { receipt: { ...entry, ...link }, hash };
-  });
 }
 
 function againAs(receipt: Receipt, kind: IntentsEnd['kind'], code: IntentsEnd['code']): ReceiptEntry {

@@ -55,11 +55,11 @@ async function done(told: Told): Promise<void> {
     return;
   }
   if (!house) throw new Error('not joined yet');
-  return told.what === 'rebuild' ? rebuilt(house) : recovered(house);
+  return told.what === 'rebuild' ? rebuilt(house.shared) : recovered(house);
 }
 
 /** As `gateway/rejoining.ts` does it. */
-async function rebuilt({ shared }: House): Promise<void> {
+async function rebuilt(shared: SharedBudget): Promise<void> {
   await shared.budget.heartbeat().catch(() => {});
   for (;;) {
     const standing = await shared.rebuild.settle().catch(() => undefined);
@@ -92,6 +92,7 @@ async function openHouse(url: string, namespace: string): Promise<House> {
   const agree = (): Promise<unknown> =>
     shared.budget.agree({ currency: 'USD', timeZone: 'UTC', budgets }).catch(() => sleep(AGAIN_MS).then(agree));
   await agree();
+  await rebuilt(shared);
   // The account is folded with what this gateway says of itself, each second.
   await shared.rebuild.tell(Date.now()).catch(() => {});
   return { thread, ledger, shared };
