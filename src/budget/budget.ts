@@ -1,6 +1,7 @@
 // The one place that says whether a payment fits. Every method is one atomic step on the store; nobody reads a
 // balance and then acts on it. Implementations: EmbeddedBudget (SQLite in the state thread) and RedisBudget (Lua).
 import type {
+  Abandoned,
   BudgetLine,
   Closing,
   Ending,
@@ -88,6 +89,12 @@ export interface Budget {
 
   /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's, `known` are left out. */
   openHolds(log?: string, known?: ReadonlySet<string>): Promise<OpenHold[]>;
+
+  /**
+   * Uncertain holds whose gateways are silent, and whose proofs can be redeemed no more for `afterMs`; at most so many.
+   * Each is handed to one gateway at a time, for a minute at least. None where nobody shares the store.
+   */
+  takeAbandoned(afterMs: number, most: number): Promise<Abandoned[]>;
 
   /** Which of these holds the store knows as released: no proof was made of them, and none will be. */
   released(holds: readonly string[]): Promise<string[]>;

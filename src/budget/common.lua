@@ -48,7 +48,7 @@ local function tick(now, high)
   if KEPT and MARK > KEPT then redis.call('HSET', C .. 'members', 'mark:' .. LOG, text(MARK)) end
 end
 
-local TIMES = { 'until', 'heldAt', 'lease', 'exposedAt', 'runsUntil', 'closedAt', 'endedAt' }
+local TIMES = { 'until', 'heldAt', 'lease', 'exposedAt', 'runsUntil', 'closedAt', 'endedAt', 'takenUntil' }
 local STATES = { held = true, exposed = true, settled = true, voided = true }
 
 -- A hold with its numbers as numbers, or nil.

@@ -32,6 +32,7 @@ function stepsOf(thread: Pick<StateAccess, 'call'>): Store {
     lines: step('lines'),
     scopes: step('scopes'),
     openHolds: step('openHolds'),
+    takeAbandoned: step('takeAbandoned'),
     released: step('released'),
     stop: step('stop'),
     start: step('start'),

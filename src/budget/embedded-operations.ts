@@ -68,6 +68,7 @@ function embeddedSteps(db: DatabaseSync, options: EmbeddedOptions): EmbeddedStep
       const rows = holds.rows.open().filter(({ id }) => wanted(id));
       return rows.map((row) => openHold(row, holds.repeats.isRunning(row, now)));
     },
+    takeAbandoned: () => [],
     released: (step): string[] => step.holds.filter((id) => holds.wasReleased(id)),
     spokenFor: () => [],
     stop: (step) => stops.stop({ ...step, at: clock.tick() }),

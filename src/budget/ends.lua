@@ -87,7 +87,7 @@ local function finish(hold, planned, as, now)
   hold.state = as == 'settled' and 'settled' or 'voided'
   hold.endedAt, hold.counted = now, '0'
   redis.call('HSET', key, 'state', hold.state, 'endedAt', text(now), 'counted', '0')
-  local fields = { 'lines' }
+  local fields = { 'lines', 'payment', 'takenUntil' }
   for i = 1, hold.n do
     fields[#fields + 1] = 'k' .. i
     fields[#fields + 1] = 'w' .. i

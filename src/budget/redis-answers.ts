@@ -1,6 +1,6 @@
 // Reads what the Lua steps answer, strictly: amounts are decimal strings and become bigint, and an answer of another
 // shape is an error, never a default.
-import type { Ending, ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts';
+import type { Abandoned, Ending, ExposeOutcome, OpenHold, Purchase, RailPayment, Stop } from '../domain/hold.ts';
 import type { Again, Counted, HoldAnswer } from './store.ts';
 
 /** Some scopes of a budget, and where the next page begins; `0` after the last. */
@@ -79,6 +79,25 @@ export function readOpenHolds(answer: unknown): OpenHold[] {
       ending: readEnding(text(ending)),
     };
   });
+}
+
+/** Reads open holds with the payment of each. */
+export function readAbandoned(answer: unknown): Abandoned[] {
+  if (!Array.isArray(answer)) throw unreadable();
+  const holds = readOpenHolds(answer.map((row: unknown) => texts(row).slice(0, -2)));
+  return holds.map((hold, index) => {
+    const [payment = '', againAt] = texts(answer[index]).slice(-2);
+    return { hold, payment: readPayment(payment), againAt: whole(againAt) };
+  });
+}
+
+/** A payment as it is kept with its hold. */
+export const paymentText = ({ network, identity, payee, atoms }: RailPayment): string =>
+  JSON.stringify([network, identity, payee, `${atoms}`]);
+
+function readPayment(kept: string): RailPayment {
+  const [network, identity, payee, atoms] = texts(JSON.parse(kept));
+  return { network: text(network), identity: text(identity), payee: text(payee), atoms: amount(atoms) };
 }
 
 /** Reads an operator's order from its name (`kind:id`) and what is kept under it. */

@@ -4,9 +4,9 @@ import type { Clock } from '../domain/clock.ts';
 import type { Membership } from './membership.ts';
 import * as answers from './redis-answers.ts';
 import type { RedisLink } from './redis-connection.ts';
+import { framed } from './redis-frame.ts';
 import { GenerationKeys, RedisKeys } from './redis-keys.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
-import { framed } from './redis-store.ts';
 import type { Term } from './store.ts';
 
 /** How a gateway stands with the store. */

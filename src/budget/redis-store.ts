@@ -1,14 +1,23 @@
 // The steps of a budget as calls of Lua scripts: it lays out keys and arguments, and judges nothing. Each step says in
 // which generation it is meant; what the store answers about that is noted before anybody learns of it.
 import type { Clock } from '../domain/clock.ts';
-import type { ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts';
-import { MAX_MICROS } from '../domain/money.ts';
+import type { Abandoned, ExposeOutcome, OpenHold, Purchase, Stop } from '../domain/hold.ts';
 import { astrayOf, type Membership } from './membership.ts';
 import * as answers from './redis-answers.ts';
 import type { LinkMaker, RedisLink } from './redis-connection.ts';
+import { framed, lineArgs } from './redis-frame.ts';
 import { GenerationKeys, keyStart, RedisKeys } from './redis-keys.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
-import { type Counted, type HoldAnswer, type HoldStep, type LineStep, NotDone, type Store } from './store.ts';
+import {
+  ABANDONED_LOOK_MS,
+  ABANDONED_WAIT_MS,
+  type Counted,
+  type HoldAnswer,
+  type HoldStep,
+  type LineStep,
+  NotDone,
+  type Store,
+} from './store.ts';
 
 /** How many scopes or holds one call looks at; a call must not keep others waiting. */
 const PAGE = 100;
@@ -73,8 +82,16 @@ export class RedisStore implements Store {
     const args = [
       ...[id, step.exchange, `${step.micros}`, step.agent, step.service, step.wallet, `${step.redeemableUntil}`],
       ...[`${step.unsettledLimit}`, `${step.leaseMs}`, step.run, step.saysRetry ? '1' : '0'],
-      ...[names.key ?? '', names.repeat, names.challenge, names.identity, names.pair, places],
-      ...step.lines.flatMap((line) => lineArgs(at, line, line.scope)),
+      ...[
+        names.key ?? '',
+        names.repeat,
+        names.challenge,
+        names.identity,
+        names.pair,
+        places,
+        answers.paymentText(step.payment),
+      ],
+      ...step.lines.flatMap((line) => lineArgs(at.keys, line, line.scope)),
     ];
     const lineKeys = step.lines.map((line) => at.keys.line(line.budget, keyStart(line), line.scope));
     return answers.readHold(await this.#write(at, SCRIPTS.hold, [...fixed, ...lineKeys], args));
@@ -134,7 +151,7 @@ export class RedisStore implements Store {
   async lines({ lines }: { lines: readonly LineStep[] }) {
     const at = this.#now();
     const keys = lines.map((line) => at.keys.line(line.budget, keyStart(line), line.scope));
-    const args = lines.flatMap((line) => lineArgs(at, line, line.scope));
+    const args = lines.flatMap((line) => lineArgs(at.keys, line, line.scope));
     return answers.readLines(await this.#read(at, SCRIPTS.lines, keys, args));
   }
 
@@ -143,7 +160,7 @@ export class RedisStore implements Store {
     const fullest = new Map<string, Scoped>();
     let cursor = '0';
     do {
-      const args = [cursor, `${PAGE}`, at.keys.line(line.budget, keyStart(line), ''), ...lineArgs(at, line, '')];
+      const args = [cursor, `${PAGE}`, at.keys.line(line.budget, keyStart(line), ''), ...lineArgs(at.keys, line, '')];
       const page = answers.readScopes(await this.#read(at, SCRIPTS.scopes, [at.keys.index(line.budget)], args));
       if (page.kind === 'again') return page;
       for (const scope of page.scopes) fullest.set(scope.scope, scope);
@@ -156,25 +173,25 @@ export class RedisStore implements Store {
 
   async openHolds({ log, known }: Parameters<Store['openHolds']>[0]): Promise<OpenHold[]> {
     const at = this.#now();
-    const ids = await this.#redis.command((redis) => redis.zrange(at.keys.open, '0', '-1'));
+    const ids = await this.#openIds(at);
     const wanted = ids.filter((id) => (log === null || id.startsWith(`${log}.`)) && !known?.has(id));
-    const holds: OpenHold[] = [];
-    // At least one page, even an empty one: it says whether these were the ids of the present generation.
-    for (let first = 0; first === 0 || first < wanted.length; first += PAGE) {
-      const page = await this.#read(at, SCRIPTS.openHolds, [], wanted.slice(first, first + PAGE));
-      holds.push(...answers.readOpenHolds(page));
+    return this.#paged(at, SCRIPTS.openHolds, wanted, answers.readOpenHolds);
+  }
+
+  async takeAbandoned({ afterMs, most }: { afterMs: number; most: number }): Promise<Abandoned[]> {
+    const at = this.#now();
+    const others = (await this.#openIds(at)).filter((id) => !id.startsWith(`${this.#options.membership.log}.`));
+    const taken: Abandoned[] = [];
+    for (let first = 0; first < others.length && taken.length < most; first += PAGE) {
+      const args = [`${afterMs}`, `${ABANDONED_LOOK_MS}`, `${ABANDONED_WAIT_MS}`, `${most - taken.length}`];
+      const step = this.#write(at, SCRIPTS.takeAbandoned, [], [...args, ...others.slice(first, first + PAGE)]);
+      taken.push(...answers.readAbandoned(await step));
     }
-    return holds;
+    return taken;
   }
 
   async released({ holds }: { holds: readonly string[] }): Promise<string[]> {
-    const at = this.#now();
-    const found: string[] = [];
-    for (let first = 0; first < holds.length; first += PAGE) {
-      const page = await this.#read(at, SCRIPTS.released, [], holds.slice(first, first + PAGE));
-      found.push(...answers.readTexts(page));
-    }
-    return found;
+    return this.#paged(this.#now(), SCRIPTS.released, holds, answers.readTexts);
   }
 
   async spokenFor(): Promise<string[]> {
@@ -213,6 +230,19 @@ export class RedisStore implements Store {
     if (generation === null) throw new NotDone(`the budget store is being rebuilt: ${why}`);
     if (this.#at.generation !== generation) this.#at = { generation, keys: new GenerationKeys(this.#keys, generation) };
     return this.#at;
+  }
+
+  #openIds(at: At): Promise<string[]> {
+    return this.#redis.command((redis) => redis.zrange(at.keys.open, '0', '-1'));
+  }
+
+  /** At least one page, even an empty one: it says whether these were ids of the present generation. */
+  async #paged<T>(at: At, script: Script, ids: readonly string[], read: (page: unknown) => T[]): Promise<T[]> {
+    const found: T[] = [];
+    for (let first = 0; first === 0 || first < ids.length; first += PAGE) {
+      found.push(...read(await this.#read(at, script, [], ids.slice(first, first + PAGE))));
+    }
+    return found;
   }
 
   #read(at: At, script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
@@ -254,35 +284,6 @@ export class RedisStore implements Store {
     const { clock, repeatWindowMs, membership } = this.#options;
     return framed(this.#keys, { now: clock.now(), windowMs: repeatWindowMs, generation, membership, mark }, keys, args);
   }
-}
-
-/**
- * What every step begins with: the clock's key; then prefix, this gateway's time, how long ended purchases stand, the
- * generation, and whose step this is with its mark and the highest that was acknowledged.
- */
-export function framed(
-  keys: RedisKeys,
-  frame: { now: number; windowMs: number; generation: string; membership: Membership; mark: number },
-  stepKeys: readonly string[],
-  args: readonly string[],
-): [string[], string[]] {
-  const { log, life, acknowledged } = frame.membership;
-  const times = [`${Math.floor(frame.now)}`, `${frame.windowMs}`];
-  const whose = [frame.generation, log, life, `${frame.mark}`, `${acknowledged}`];
-  return [
-    [keys.clock, ...stepKeys],
-    [keys.prefix, ...times, ...whose, ...args],
-  ];
-}
-
-function lineArgs(at: At, line: Omit<LineStep, 'scope'>, scope: string): string[] {
-  const { window, limitMicros, limitPayments } = line;
-  if (limitMicros > MAX_MICROS) throw new RangeError('a limit is at most 2^53-1 micro-units');
-  const bounds =
-    window.kind === 'calendar'
-      ? [`${window.start}`, `${window.end ?? ''}`, '0', '0']
-      : ['', '', `${window.partMs}`, `${window.lengthMs}`];
-  return [at.keys.index(line.budget), scope, ...bounds, `${limitMicros}`, `${limitPayments ?? ''}`];
 }
 
 function keepFullest(scopes: Map<string, Scoped>, most: number): void {

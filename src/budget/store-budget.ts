@@ -3,6 +3,7 @@
 import type { Clock, Random, Timers } from '../domain/clock.ts';
 import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import type {
+  Abandoned,
   BudgetLine,
   Closing,
   Ending,
@@ -20,6 +21,7 @@ import { MAX_MICROS } from '../domain/money.ts';
 import type { Budget, ClaimTimes, StoreTerms } from './budget.ts';
 import { ClaimHasher, type ClaimHashes } from './claims.ts';
 import { LateSteps } from './late-steps.ts';
+import { lifeOf } from './membership.ts';
 import {
   type Again,
   type HoldAnswer,
@@ -55,11 +57,6 @@ export interface Place {
   agreed(fields: readonly Term[]): Promise<void>;
   /** Lets go of the store. Never throws. */
   letGo(): Promise<void>;
-}
-
-/** A new name for a life of this gateway. */
-export function lifeOf({ log, random }: Pick<BudgetOptions, 'log' | 'random'>): string {
-  return `${log}:${Buffer.from(random.bytes(9)).toString('base64url')}`;
 }
 
 /** The place of a gateway that has its store to itself. */
@@ -106,7 +103,7 @@ export class StoreBudget implements Budget {
     // The one who asks may be the one whose leaving is still to be marked.
     if (this.#left.size > 0) await this.#left.tryAll();
     const { names, unique, places } = this.#prepared(request);
-    const { claim: _, lines: __, challengeId: ___, railIdentity: ____, ...plain } = request;
+    const { claim: _, lines: __, challengeId: ___, ...plain } = request;
     const ask = (lines: LineStep[]) =>
       this.#store.hold({ ...plain, lines, names, saysRetry: request.claim.saysRetry, run: this.#run });
     try {
@@ -183,6 +180,10 @@ export class StoreBudget implements Budget {
     return this.#asked('untouched', this.#store.openHolds({ log: log ?? null, ...(known ? { known } : {}) }));
   }
 
+  takeAbandoned(afterMs: number, most: number): Promise<Abandoned[]> {
+    return this.#asked('untouched', this.#store.takeAbandoned({ afterMs, most }));
+  }
+
   async released(holds: readonly string[]): Promise<string[]> {
     return holds.length === 0 ? [] : this.#asked('untouched', this.#store.released({ holds }));
   }
@@ -230,8 +231,9 @@ export class StoreBudget implements Budget {
       seen.set(name, place);
       return place;
     });
-    const { claim, service, challengeId, railIdentity } = request;
-    return { names: this.#hasher.hold(claim, service, challengeId, railIdentity), unique, places };
+    const { claim, service, challengeId, payment } = request;
+    const names = this.#hasher.hold(claim, service, challengeId, `${payment.network}:${payment.identity}`);
+    return { names, unique, places };
   }
 
   /** Asks with windows as of now, and again as of the store's time while that lies outside of them. */

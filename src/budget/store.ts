@@ -1,6 +1,16 @@
 // What a medium (SQLite, Redis) has to do for a budget: each member is one atomic step. Steps carry hashed claims and
 // window bounds that the caller worked out; a store compares the bounds with its own clock and never trusts them.
-import type { Closing, ExposeOutcome, HoldOutcome, LineState, OpenHold, Purchase, Stop } from '../domain/hold.ts';
+import type {
+  Abandoned,
+  Closing,
+  ExposeOutcome,
+  HoldOutcome,
+  LineState,
+  OpenHold,
+  Purchase,
+  RailPayment,
+  Stop,
+} from '../domain/hold.ts';
 import type { Micros } from '../domain/money.ts';
 import type { ClaimNames } from './claims.ts';
 
@@ -25,6 +35,9 @@ export const IDENTITY_STAYS_MS = 3_600_000;
 export const COUNTER_STAYS_MS = 40 * 24 * 3_600_000;
 /** What is left of a hold that was released, so that a step which arrives late finds it ended; milliseconds. */
 export const RELEASED_STAYS_MS = 600_000;
+/** An abandoned hold is handed out half as long after as its proof is dead; ms at least and at most. */
+export const ABANDONED_LOOK_MS = 60_000;
+export const ABANDONED_WAIT_MS = 600_000;
 /** What is left of a hold whose answer was delivered whole, for steps that come twice; milliseconds. */
 export const WHOLE_STAYS_MS = 60_000;
 /** Lapsed holds swept by each hold's step, and by each heartbeat. */
@@ -55,6 +68,7 @@ export interface HoldStep {
   readonly wallet: string;
   readonly names: ClaimNames;
   readonly saysRetry: boolean;
+  readonly payment: RailPayment;
   readonly redeemableUntil: number;
   readonly unsettledLimit: number;
   readonly leaseMs: number;
@@ -112,6 +126,7 @@ export interface Store {
     readonly most: number;
   }): Promise<Again | { kind: 'scopes'; scopes: readonly (Counted & { readonly scope: string })[] }>;
   openHolds(step: { readonly log: string | null; readonly known?: ReadonlySet<string> }): Promise<OpenHold[]>;
+  takeAbandoned(step: { readonly afterMs: number; readonly most: number }): Promise<Abandoned[]>;
   released(step: { readonly holds: readonly string[] }): Promise<string[]>;
   spokenFor(step: null): Promise<string[]>;
   stop(step: Omit<Stop, 'at'>): Promise<void>;

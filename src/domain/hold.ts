@@ -67,13 +67,24 @@ export interface HoldRequest {
   readonly claim: PurchaseClaim;
   /** (service, challenge id) and the payment's name on its rail: neither is ever paid twice. */
   readonly challengeId: string;
-  readonly railIdentity: string;
+  readonly payment: RailPayment;
   /** No proof of this hold can be redeemed after this; ms since 1970. */
   readonly redeemableUntil: number;
   /** At this many unsettled holds of the subject at the service the pair is paused. */
   readonly unsettledLimit: number;
   /** A hold not exposed within this many milliseconds lapses. */
   readonly leaseMs: number;
+}
+
+/** Under what the books of a rail list a payment, so that also another gateway can look for what became of it. */
+export interface RailPayment {
+  /** `sandbox`, or CAIP-2 of an EVM chain. */
+  readonly network: string;
+  /** The payment's name on its rail, as its wallet gave it. */
+  readonly identity: string;
+  readonly payee: string;
+  /** Of the asset, in its smallest unit. */
+  readonly atoms: bigint;
 }
 
 /** A purchase that an earlier request made, as its claim tells a repeat of it. */
@@ -153,4 +164,11 @@ export interface OpenHold {
   readonly redeemableUntil: number;
   readonly lines: readonly { readonly budget: string; readonly scope: string; readonly windowStart: number }[];
   readonly ending: Ending | null;
+}
+
+/** An uncertain hold whose gateway is away, and its payment. It is handed out again at `againAt`; ms since 1970. */
+export interface Abandoned {
+  readonly hold: OpenHold;
+  readonly payment: RailPayment;
+  readonly againAt: number;
 }

@@ -1,6 +1,7 @@
 // What the evidence of a rail means for an uncertain purchase: how its payment is named on the rail, when it is looked
 // for, and the outcome that is sealed. Pure, but for the outcome's step in the store.
-import type { OpenHold } from '../domain/hold.ts';
+import type { Abandoned, OpenHold } from '../domain/hold.ts';
+import { formatMicros } from '../domain/money.ts';
 import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Evidence, ExposedProof } from '../rail/evidence.ts';
 import type { Outcome } from './finisher.ts';
@@ -73,11 +74,51 @@ export function outcomeByEvidence(
   };
 }
 
+/**
+ * The end of a purchase whose gateway is away, by evidence that shows one. Its receipts are in that gateway's log, so
+ * ours is named after the hold alone, as when a person ends it here.
+ */
+export function abandonedOutcome(
+  budget: Pick<Parts['budget'], 'settle' | 'void' | 'close'>,
+  { hold, payment }: Abandoned,
+  evidence: Evidence,
+): Outcome {
+  const settled = evidence.verdict === 'redeemed';
+  const budgets = hold.lines.map(({ budget: id, scope, windowStart }) => ({ id, scope, window: instant(windowStart) }));
+  const ending = { code: hold.ending?.code ?? null, upstreamStatus: hold.ending?.upstreamStatus ?? null };
+  return {
+    entry: {
+      kind: 'resolved',
+      exchange: hold.exchange,
+      service: { id: hold.service },
+      hold: {
+        ...{ id: hold.id, wallet: hold.wallet, amount: formatMicros(hold.micros), fee: formatMicros(0n), budgets },
+      },
+      proof: { identity: payment.identity, redeemableUntil: instant(hold.redeemableUntil) },
+      settlement: { evidence: 'rail', ...referenceOf(evidence) },
+      change: {
+        ...{ what: `resolved as ${settled ? 'settled' : 'voided'}`, outcome: 'applied', by: 'the books of its rail' },
+        because: `${evidence.seen}; its own gateway is away`,
+      },
+    },
+    apply: async (receipt) => {
+      await (settled ? budget.settle(hold.id) : budget.void(hold.id, 'kept'));
+      await budget.close(hold.id, { ...ending, receipt }, false);
+    },
+  };
+}
+
+const instant = (ms: number): string => new Date(ms).toISOString();
+
 const MOST_REFERENCE = 256;
 
+/** What the receipt of an outcome refers to. */
+function referenceOf({ reference }: Evidence): { readonly reference?: string } {
+  return reference === null ? {} : { reference: reference.slice(0, MOST_REFERENCE) };
+}
+
 /** The purchase in the words of its own receipts, with what the rail showed. */
-function entryOf(last: Receipt, kind: 'settled' | 'voided', { reference }: Evidence): ReceiptEntry {
+function entryOf(last: Receipt, kind: 'settled' | 'voided', evidence: Evidence): ReceiptEntry {
   const { v: _v, log: _log, seq: _seq, prev: _prev, at: _at, id: _id, development: _development, ...entry } = last;
-  const shown = reference === null ? {} : { reference: reference.slice(0, MOST_REFERENCE) };
-  return { ...entry, kind, settlement: { ...entry.settlement, evidence: 'rail', ...shown } };
+  return { ...entry, kind, settlement: { ...entry.settlement, evidence: 'rail', ...referenceOf(evidence) } };
 }

@@ -179,7 +179,7 @@ function order(
       saysRetry: visit.asks?.saysRetry ?? false,
     },
     challengeId: offer.challenge.id,
-    railIdentity: `${offer.network}:${planned.identity}`,
+    payment: { network: offer.network, identity: planned.identity, payee: offer.payee, atoms: offer.atoms },
     redeemableUntil: planned.redeemableUntil,
     unsettledLimit: parts.limits.unsettled,
     leaseMs: parts.limits.holdLeaseMs,

@@ -114,7 +114,7 @@ function summaryOf(end: End, code: string | null, told: Receipt, last: Receipt):
     case 'refused':
       return `Refused:${title}. Nothing was paid.`;
     case 'settled':
-      return `Paid: ${amount}${last.kind === 'resolved' ? ', as a person found out' : ''}.`;
+      return `Paid: ${amount}${last.settlement?.evidence === 'person' ? ', as a person found out' : ''}.`;
     case 'voided':
       return `Not paid: ${amount} was set aside and given back.${title === '' ? '' : ` The agent was told${title}.`}`;
     case 'uncertain':

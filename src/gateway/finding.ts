@@ -7,6 +7,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { OrderParts } from '../operators/orders.ts';
 import type { OperatorsOptions } from '../operators/server.ts';
+import { LookingAfterOthers } from './abandoned.ts';
 import { openEvidence } from './evidence.ts';
 import { Looking, lookerAt } from './looking.ts';
 import { watchEvidence } from './watching.ts';
@@ -30,19 +31,25 @@ export function lookForEvidence(
   const { budget, ledger, clock, timers, services, watch } = parts;
   const turns = new Turns();
   const evidences = openEvidence(config, services, clock);
-  const looking = new Looking({
+  const work = {
     ...{ budget, ledger, finisher, evidences, turns, clock, timers },
     seen: watchEvidence(log, metrics),
-    fault: (fault) => watch.fault('store', fault),
-  });
+    fault: (fault: unknown) => watch.fault('store', fault),
+  };
+  const looking = new Looking(work);
+  const shared = config.budgets.store === 'redis' ? config.budgets : null;
+  const others = shared && new LookingAfterOthers({ ...work, afterMs: shared.missingAfterMs });
   const timer = timers.every(TICK_MS, () => {
-    if (ready()) void looking.tick();
+    if (!ready()) return;
+    void looking.tick();
+    others?.tick();
   });
+  const sight = (hold: string) => looking.sight(hold) ?? others?.sight(hold) ?? null;
   return {
-    shown: { turns, evidence: lookerAt({ ledger, evidences, timers }), sight: (hold) => looking.sight(hold) },
-    stop: () => {
+    shown: { turns, evidence: lookerAt({ ledger, evidences, timers }), sight },
+    stop: async () => {
       timer.close();
-      return looking.stop();
+      await Promise.all([looking.stop(), others?.stop()]);
     },
     close: () => evidences.close(),
   };

@@ -7,14 +7,13 @@ import {
   exposedProof,
   nextLookAt,
   outcomeByEvidence,
-  type Story,
   sealedOutcome,
   storyOfHold,
 } from '../exchange/evidence-outcome.ts';
 import type { Finisher } from '../exchange/finisher.ts';
 import type { Parts } from '../exchange/parts.ts';
 import { applyOutcome } from '../exchange/recover.ts';
-import { type Evidence, type EvidenceSource, unknown } from '../rail/evidence.ts';
+import { type Evidence, type EvidenceSource, type ExposedProof, unknown } from '../rail/evidence.ts';
 import type { Evidences } from './evidence.ts';
 
 /** What was last seen of an uncertain hold. */
@@ -125,9 +124,10 @@ export class Looking {
     if (finisher.holds(hold.id)) return;
     const story = storyOfHold(hold.id, await ledger.ofExchange(hold.exchange));
     if (sealedOutcome(story)) return turns.take(hold.id, () => this.#conclude(hold, null));
-    const found = await evidenceOf(this.#parts, hold, story, this.#ended.signal);
-    if (!found || this.#ended.signal.aborted) return;
-    const { rail, evidence } = found;
+    const proof = exposedProof(story);
+    if (!proof) return;
+    const { rail, evidence } = await evidenceOf(this.#parts, hold.service, proof, this.#ended.signal);
+    if (this.#ended.signal.aborted) return;
     this.#parts.seen(hold, rail, evidence);
     const at = clock.now();
     const next = nextLookAt(hold, at);
@@ -160,16 +160,14 @@ interface Found {
   readonly evidence: Evidence;
 }
 
-/** Undefined where no intent is sealed in this log: then nothing can be looked for. */
-async function evidenceOf(
+/** Looks once, in the books of the payment's rail. */
+export async function evidenceOf(
   { evidences, timers }: Pick<LookingParts, 'evidences' | 'timers'>,
-  hold: OpenHold,
-  story: Story,
+  service: string,
+  proof: ExposedProof,
   ended: AbortSignal | null,
-): Promise<Found | undefined> {
-  const proof = exposedProof(story);
-  if (!proof) return undefined;
-  const source = evidences.of(proof.network, hold.service);
+): Promise<Found> {
+  const source = evidences.of(proof.network, service);
   if (!source) return { rail: null, evidence: unknown(`nothing is configured to look at ${proof.network}`) };
   const late = new AbortController();
   const timer = timers.after(LOOK_MS, () => late.abort());
@@ -181,10 +179,10 @@ async function evidenceOf(
   }
 }
 
-/** Looks once, for a person who ends a hold; null where nothing can be looked for. */
+/** Looks once, for a person who ends a hold; null where no intent is sealed in this log. */
 export function lookerAt(parts: Pick<LookingParts, 'ledger' | 'evidences' | 'timers'>) {
   return async (hold: OpenHold): Promise<Evidence | null> => {
-    const story = storyOfHold(hold.id, await parts.ledger.ofExchange(hold.exchange));
-    return (await evidenceOf(parts, hold, story, null))?.evidence ?? null;
+    const proof = exposedProof(storyOfHold(hold.id, await parts.ledger.ofExchange(hold.exchange)));
+    return proof ? (await evidenceOf(parts, hold.service, proof, null)).evidence : null;
   };
 }

@@ -1,13 +1,8 @@
 // What became of a proof, as the books of its rail tell it. Looking asks and never pays: a proof is not sent again.
+import type { RailPayment } from '../domain/hold.ts';
 
 /** A payment whose proof may be out, named as its `intended` receipt names it. */
-export interface ExposedProof {
-  /** `sandbox`, or CAIP-2 of an EVM chain. */
-  readonly network: string;
-  /** The payment's name on its rail, as its wallet gave it. */
-  readonly identity: string;
-  readonly payee: string;
-  readonly atoms: bigint;
+export interface ExposedProof extends RailPayment {
   /** No proof existed before this; milliseconds since 1970. */
   readonly heldAt: number;
   /** No proof can be redeemed after this; milliseconds since 1970, a whole second. */

@@ -54,7 +54,13 @@ function order(log: string): HoldRequest {
   const claim = { subject: '["i","s"]', key: null, fingerprint: 'f', saysRetry: false };
   return {
     ...{ id: `${log}.live.0`, exchange: `${log}.live`, micros: 10_000n, lines: [], agent: 'a', service: 'shop' },
-    ...{ wallet: 'play', claim, challengeId: 'c', railIdentity: 'r', redeemableUntil: Date.now() + 60_000 },
+    ...{
+      wallet: 'play',
+      claim,
+      challengeId: 'c',
+      payment: { network: 'sandbox', identity: 'r', payee: 'acme', atoms: 1n },
+      redeemableUntil: Date.now() + 60_000,
+    },
     ...{ unsettledLimit: 5, leaseMs: 60_000 },
   };
 }

@@ -155,7 +155,11 @@ function holdRequest(): HoldRequest {
       fingerprint: randomBytes(32).toString('hex'),
       saysRetry: false,
     },
-    ...{ challengeId: `challenge-${id}`, railIdentity: `sandbox:${id}`, redeemableUntil: Date.now() + HOUR_MS },
+    ...{
+      challengeId: `challenge-${id}`,
+      payment: { network: 'sandbox', identity: id, payee: 'acme', atoms: 1n },
+      redeemableUntil: Date.now() + HOUR_MS,
+    },
     ...{ unsettledLimit: 5, leaseMs: HOUR_MS },
   };
 }

@@ -248,8 +248,8 @@ describe.skipIf(!redisAvailable)('one Redis for all', () => {
     const claimed = (await keyLike(':c:')).replace(/.*(?=:c:)/, '');
     const bare = await exposed(budget, { claim: claimOf() });
     await budget.leave(bare.id);
-    const { challengeId, railIdentity } = request;
-    const again = () => askOf({ claim: claimOf({ key: 'k' }), challengeId, railIdentity });
+    const { challengeId, payment } = request;
+    const again = () => askOf({ claim: claimOf({ key: 'k' }), challengeId, payment });
     const plain = () => askOf();
     const keyless = () => askOf({ claim: claimOf() });
     const poisons: [string, (key: string) => Promise<unknown>, () => ReturnType<typeof askOf>][] = [

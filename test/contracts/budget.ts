@@ -39,11 +39,14 @@ export function askOf(over: Partial<HoldRequest> = {}): HoldRequest {
     ...{ id: `here.${number}`, exchange: `x${number}`, micros: 1_000_000n, lines: [lineOf()] },
     ...{ agent: 'buyer', service: 'shop', wallet: 'play' },
     claim: claimOf({ fingerprint: `print ${number}` }),
-    ...{ challengeId: `challenge ${number}`, railIdentity: `payment ${number}` },
+    ...{ challengeId: `challenge ${number}`, payment: paymentOf(`payment ${number}`) },
     ...{ redeemableUntil: Date.now() + 300_000, unsettledLimit: 5, leaseMs: 60_000 },
     ...over,
   };
 }
+
+/** A payment of play money by this name. */
+export const paymentOf = (identity: string) => ({ network: 'sandbox', identity, payee: 'acme', atoms: 100n });
 
 /** A claim of one subject without a key, unless told otherwise. */
 export function claimOf(over: Partial<HoldRequest['claim']> = {}): HoldRequest['claim'] {
@@ -495,24 +498,24 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
   describe(`${name}: challenges, payments, stops`, () => {
     test('one challenge of a service and one payment of a rail are held once', async () => {
       const first = await exposed(budget);
-      const { challengeId, railIdentity } = first;
+      const { challengeId, payment } = first;
       expect(await budget.hold(askOf({ challengeId }))).toEqual({ kind: 'challenge_taken' });
-      expect(await budget.hold(askOf({ railIdentity }))).toEqual({ kind: 'identity_taken' });
-      expect(await budget.hold(askOf({ challengeId, railIdentity }))).toEqual({ kind: 'challenge_taken' });
+      expect(await budget.hold(askOf({ payment }))).toEqual({ kind: 'identity_taken' });
+      expect(await budget.hold(askOf({ challengeId, payment }))).toEqual({ kind: 'challenge_taken' });
       expect(await budget.hold(askOf({ challengeId, service: 'other' }))).toMatchObject({ kind: 'held' });
       await budget.void(first.id, 'freed');
       expect(await budget.hold(askOf({ challengeId }))).toEqual({ kind: 'challenge_taken' });
-      expect(await budget.hold(askOf({ railIdentity }))).toEqual({ kind: 'identity_taken' });
+      expect(await budget.hold(askOf({ payment }))).toEqual({ kind: 'identity_taken' });
     });
 
     test('a release and a lapse give challenge and payment back', async () => {
       const first = askOf({ leaseMs: 50 });
       await budget.hold(first);
       await budget.release(first.id);
-      const { challengeId, railIdentity } = first;
-      expect(await budget.hold(askOf({ challengeId, railIdentity, leaseMs: 50 }))).toMatchObject({ kind: 'held' });
+      const { challengeId, payment } = first;
+      expect(await budget.hold(askOf({ challengeId, payment, leaseMs: 50 }))).toMatchObject({ kind: 'held' });
       await house.wait(80);
-      expect(await budget.hold(askOf({ challengeId, railIdentity }))).toMatchObject({ kind: 'held' });
+      expect(await budget.hold(askOf({ challengeId, payment }))).toMatchObject({ kind: 'held' });
     });
 
     test('what many lapsed holds had claimed is free at once, before they are swept', async () => {
@@ -528,7 +531,7 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       if (!keyed || !challenged || !paid) throw new Error('three were made');
       expect(await budget.hold(askOf({ claim: keyed.claim }))).toMatchObject({ kind: 'held' });
       expect(await budget.hold(askOf({ challengeId: challenged.challengeId }))).toMatchObject({ kind: 'held' });
-      expect(await budget.hold(askOf({ railIdentity: paid.railIdentity }))).toMatchObject({ kind: 'held' });
+      expect(await budget.hold(askOf({ payment: paid.payment }))).toMatchObject({ kind: 'held' });
     });
 
     test('they are free an hour past the last moment the proof could be redeemed', async () => {
@@ -636,16 +639,16 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
 
     test('judgement is in order: repeat, stop, pause, challenge, payment, lines', async () => {
       const first = await exposed(budget, { claim: claimOf({ key: 'k' }) });
-      const { challengeId, railIdentity, claim } = first;
+      const { challengeId, payment, claim } = first;
       await budget.close(first.id, ENDING, false);
       await budget.stop({ kind: 'all', id: '*', because: 'drill', by: 'dana' });
-      const all = { challengeId, railIdentity, unsettledLimit: 1, micros: 9_000_000n };
+      const all = { challengeId, payment, unsettledLimit: 1, micros: 9_000_000n };
       expect(await budget.hold(askOf({ ...all, claim }))).toMatchObject({ kind: 'repeat' });
       expect(await budget.hold(askOf(all))).toMatchObject({ kind: 'stopped' });
       await budget.start('all', '*');
       expect(await budget.hold(askOf(all))).toMatchObject({ kind: 'paused' });
       expect(await budget.hold(askOf({ ...all, unsettledLimit: 5 }))).toEqual({ kind: 'challenge_taken' });
-      expect(await budget.hold(askOf({ railIdentity, micros: 9_000_000n }))).toEqual({ kind: 'identity_taken' });
+      expect(await budget.hold(askOf({ payment, micros: 9_000_000n }))).toEqual({ kind: 'identity_taken' });
       expect(await budget.hold(askOf({ micros: 9_000_000n }))).toMatchObject({ kind: 'exceeded' });
     });
   });

@@ -128,7 +128,7 @@ export async function expectResolved(scene: Scene): Promise<void> {
   scene.till.tells = true;
   const gateway = running(scene)[0];
   await vi.waitFor(async () => {
-    expect(await gateway.api('holds')).toEqual({ holds: [] });
+    expect(await gateway.api('holds')).toMatchObject({ holds: [] });
   }, WAIT);
   expect(await moneyOf(gateway)).toEqual({ settled: await scene.till.taken(), held: 0n });
   for (const one of running(scene)) await expectVerified(one);

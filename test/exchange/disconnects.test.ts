@@ -50,7 +50,7 @@ function start(path: string, key?: string): () => void {
 
 /** Resolves once no purchase is under way and everything that was taken is settled, to the cent. */
 async function expectSettledAsTaken(): Promise<void> {
-  await vi.waitFor(async () => expect(await gateway.api('holds')).toEqual({ holds: [] }), WAIT);
+  await vi.waitFor(async () => expect(await gateway.api('holds')).toMatchObject({ holds: [] }), WAIT);
   const { budgets } = await gateway.api<{ budgets: { scopes: { settled: string; held: string }[] }[] }>('budgets');
   const scopes = budgets.flatMap((budget) => budget.scopes);
   const [settled, held] = [sum(scopes.map((scope) => scope.settled)), sum(scopes.map((scope) => scope.held))];

@@ -29,7 +29,12 @@ async function uncertain(id: string, evidence: Evidence) {
 async function repeat(id: string) {
   const again: HoldRequest = {
     ...{ id: `${port.ledger.log}.again-${id}`, exchange: `again-${id}`, micros: 1n, lines: [], agent: 'research-1' },
-    ...{ service: 'weather', wallet: 'play', challengeId: `again-${id}`, railIdentity: `again-${id}` },
+    ...{
+      service: 'weather',
+      wallet: 'play',
+      challengeId: `again-${id}`,
+      payment: { network: 'sandbox', identity: `again-${id}`, payee: 'acme', atoms: 1n },
+    },
     claim: { subject: '["i","research-1"]', key: null, fingerprint: id.padEnd(64, '0'), saysRetry: false },
     ...{ redeemableUntil: Date.now() + 60_000, unsettledLimit: 100, leaseMs: 60_000 },
   };

@@ -201,7 +201,7 @@ export async function purchase(port: TestPort, id: string, redeemableUntil = Dat
     wallet: 'play',
     claim: { subject: '["i","research-1"]', key: null, fingerprint: id.padEnd(64, '0'), saysRetry: false },
     challengeId: `challenge-${id}`,
-    railIdentity: `identity-${id}`,
+    payment: { network: 'sandbox', identity: `identity-${id}`, payee: 'acme', atoms: 125n },
     redeemableUntil,
     unsettledLimit: 100,
     leaseMs: 60_000,

@@ -79,7 +79,7 @@ for (const { name, available, open } of STORES) {
         refused: AGENTS.length - 1,
         others: {},
       });
-      await vi.waitFor(async () => expect(await gateways[0]?.api('holds')).toEqual({ holds: [] }), WAIT);
+      await vi.waitFor(async () => expect(await gateways[0]?.api('holds')).toMatchObject({ holds: [] }), WAIT);
       const levels = await gateways[0]?.api<Budgets>('budgets');
       const sums = levels?.budgets.map(({ id, scopes }) => ({
         id,

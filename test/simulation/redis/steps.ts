@@ -16,8 +16,8 @@ export function randomStep(chance: Chance, now: number): { readonly name: StepNa
 }
 
 const WEIGHTS: Record<StepName, number> = {
-  ...{ hold: 40, expose: 30, end: 12, close: 8, leave: 4, lookUp: 4, beat: 5, lines: 3, scopes: 2 },
-  ...{ openHolds: 2, released: 2, spokenFor: 1, stop: 3, start: 12, stops: 1, agree: 1, ping: 1 },
+  ...{ hold: 40, expose: 30, end: 12, close: 12, leave: 4, lookUp: 4, beat: 5, lines: 3, scopes: 2 },
+  ...{ openHolds: 2, released: 2, takeAbandoned: 2, spokenFor: 1, stop: 3, start: 12, stops: 1, agree: 1, ping: 1 },
 };
 
 const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
@@ -38,6 +38,7 @@ const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
   },
   openHolds: (chance) => ({ log: chance.pick([null, 'a']) }),
   released: (chance, now) => ({ holds: [holdId(chance, now), holdId(chance, now)] }),
+  takeAbandoned: (chance) => ({ afterMs: chance.pick([0, 5_000]), most: chance.pick([1, 5]) }),
   spokenFor: () => null,
   stop: (chance) => ({ ...order(chance), because: 'said so', by: 'dana' }),
   start: (chance) => order(chance),
@@ -92,6 +93,7 @@ function holdStep(chance: Chance, now: number): HoldStep {
   return {
     ...{ id: holdId(chance, now), exchange: 'e', micros: BigInt(chance.pick([1, 10, 250, 40_000_000_000])) },
     ...{ lines: lines(chance, now), agent: subject, service: `s${chance.between(4, 6)}`, wallet: 'w', names },
+    payment: { network: 'sandbox', identity: names.identity, payee: 'acme', atoms: 7n },
     ...{ saysRetry: chance.happens(0.1), redeemableUntil: now + 30_000, unsettledLimit: chance.pick([1, 3]) },
     ...{ leaseMs: chance.pick([500, 5_000]), run: run(chance) },
   };
