@@ -31,7 +31,8 @@ export function readBooks(text: string, { name, assetOf, payees }: BooksOptions)
   const transfers: Transfer[] = [];
   const paid = new Set(payees.map(canonicalPayee));
   for (const { line, cells } of records) {
-    if (cells.length !== width) throw new CsvWrong(line, `it has ${cells.length} cells, the first line has ${width}`);
+    if (cells.length !== width)
+      throw new CsvWrong(line, `it has ${cells.length} cells, but must have the ${width} of the first line`);
     const row = Object.fromEntries(COLUMNS.map((column) => [column, cells[places[column]] ?? '']));
     const transfer = readRow(row as Row, line, `${name}:${line}`, assetOf);
     paid.add(transfer.payee);
@@ -45,7 +46,7 @@ type Row = Readonly<Record<Column, string>>;
 
 function placesOf(names: readonly string[]): Readonly<Record<Column, number>> {
   const twice = names.find((name, index) => names.indexOf(name) < index);
-  if (twice !== undefined) throw new CsvWrong(1, `it names the column ${JSON.stringify(twice)} twice`);
+  if (twice !== undefined) throw new CsvWrong(1, `it names the column ${JSON.stringify(twice)} twice; keep one`);
   const missing = COLUMNS.filter((column) => !names.includes(column));
   if (missing.length > 0) {
     throw new CsvWrong(1, `it lacks the column ${missing.join(', ')}; it must name ${COLUMNS.join(', ')}`);
@@ -63,7 +64,7 @@ function placesOf(names: readonly string[]): Readonly<Record<Column, number>> {
 function readRow(row: Row, line: number, where: string, assetOf: BooksOptions['assetOf']): Transfer {
   for (const column of COLUMNS) {
     const text = row[column];
-    if (text === '') throw new CsvWrong(line, `${column} is empty`);
+    if (text === '') throw new CsvWrong(line, `${column} is empty; every row needs it`);
     if (text.length > MOST_CHARACTERS)
       throw new CsvWrong(line, `${column} is longer than ${MOST_CHARACTERS} characters`);
     if (text.trim() !== text) throw new CsvWrong(line, `${column} begins or ends with white space`);

@@ -17,6 +17,8 @@ export class CsvWrong extends Error {
   }
 }
 
+const QUOTES =
+  'a quote stands inside a cell, or a quoted cell is not closed; quote the cell, and write each quote in it twice';
 const BYTE_ORDER_MARK = '\ufeff';
 /** A cell to its end: quoted, or without quotes; then a comma, the end of the line, or the end of the text. */
 const CELL = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|$)/y;
@@ -36,7 +38,7 @@ export function* readCsv(text: string): Generator<CsvRecord> {
     for (let more = true; more; ) {
       CELL.lastIndex = at;
       const match = CELL.exec(text);
-      if (!match) throw new CsvWrong(line, 'a quote stands inside a cell, or a quoted cell is not closed');
+      if (!match) throw new CsvWrong(line, QUOTES);
       const [whole, quoted, bare = '', end] = match;
       const cell = quoted === undefined ? bare : quoted.replaceAll('""', '"');
       cells.push(GUARDED.test(cell) ? cell.slice(1) : cell);

@@ -17,7 +17,8 @@ import { readStore, type StoreRead } from './audit-store.ts';
 import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
 import { AccountingDays, PeriodWrong, type WrittenPeriod } from './report-period.ts';
-import { type LogRead, logKeys, readExports, readLive, Unusable } from './report-source.ts';
+import { readReceipts } from './report-reading.ts';
+import { type LogRead, readingOf, Unusable } from './report-source.ts';
 import { visible } from './table.ts';
 
 /** As written on the command line. */
@@ -149,7 +150,8 @@ async function compare(sides: Sides): Promise<Omit<AuditAnswer, 'period' | 'time
   const { sinceMs = 0, untilMs = Number.POSITIVE_INFINITY } = period;
   const keep = (at: number): boolean => at >= sinceMs - LEAD_MS && at < untilMs + TRAIL_MS;
   const purchases = new Purchases({ keep, movingSince }, new Set(store?.holds.map(({ id }) => id)));
-  const logs = await readLogs(sides, purchases);
+  const reading = readingOf(sides.options, sides.place.config?.state.dir ?? null, sides.now());
+  const logs = await readReceipts(reading, (receipt) => purchases.take(receipt));
   purchases.finish();
   const budgets = store && compareWithStore(purchases, store, movingSince);
   const index = new PurchaseIndex(purchases.kept.values());
@@ -177,14 +179,6 @@ async function askNodes({ options, place, period, now }: Sides, index: PurchaseI
 
 const unaskedNote = (network: string): string =>
   `no node of ${network} is configured (networks): what was paid there was not compared with its chain`;
-
-async function readLogs({ options, place, now }: Sides, purchases: Purchases): Promise<readonly LogRead[]> {
-  const take = (receipt: Parameters<Purchases['take']>[0]): void => purchases.take(receipt);
-  const dir = place.config?.state.dir ?? null;
-  if (options.from) return readExports(options.from, logKeys(options.keys, dir), take);
-  if (dir === null) throw new Usage('there is no log to read');
-  return [await readLive(dir, now(), take)];
-}
 
 /** What somebody who goes after a difference should know. */
 function notesOf({ options, place, store }: Sides, logs: readonly LogRead[], budgets: BudgetVerdict | null): string[] {

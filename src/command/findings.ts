@@ -15,6 +15,7 @@ import { logEnd, ownKeys } from '../ledger/own-log.ts';
 import type { LedgerReader } from '../ledger/reader.ts';
 import { verifyLog } from '../ledger/verify.ts';
 import { loadPolicies } from '../policy/load.ts';
+import { showProblem } from '../yaml/problem.ts';
 
 /** An exchange of the log, and the story of it. */
 export interface FoundExchange {
@@ -51,15 +52,19 @@ export async function findingsOf(
   hold: Findings['hold'],
 ): Promise<Findings> {
   const log = await verifyLinks(config, reader, receipts);
-  const { set } = loadPolicies(config.policies, policyContext(config));
+  const { set, problems } = loadPolicies(config.policies, policyContext(config));
   const unjudged = { today: null, amendments: [], afterwards: null, beyond: null };
-  if (!set) return { policy: { inFolder: null, same: false, rule: null }, ...unjudged, hold, log };
+  if (!set) {
+    const wrong = problems.find(({ severity }) => severity === 'error');
+    const problem = wrong ? showProblem(wrong) : null;
+    return { policy: { inFolder: null, problem, same: false, rule: null }, ...unjudged, hold, log };
+  }
   const same = set.version === story.policy;
   const world = worldOf({ config, set, wallets: null, nowMs: Date.now() });
   const asked = story.end === 'refused' ? askedOf(config, story) : undefined;
   const judged = asked && judge(world, asked);
   const rule = same ? (ofEntitlement(world, story) ?? (asked && judged ? ruleOf(world, asked, judged) : null)) : null;
-  const policy = { inFolder: set.version, same, rule };
+  const policy = { inFolder: set.version, problem: null, same, rule };
   // A code that no rule decides (a budget, a demand that cannot be read) is not judged again by rules.
   if (!asked || !judged || !BY_RULES.has(story.code ?? '')) return { policy, ...unjudged, hold, log };
   const today = same

@@ -100,7 +100,7 @@ export function merge(options: MergeOptions, io: Io): Promise<number> {
   });
 }
 
-const NO_CHECKPOINT = 'there is no checkpoint yet: a running gateway makes one every state.checkpoint';
+const NO_CHECKPOINT = 'there is no checkpoint yet: a running gateway makes one every state.checkpoint; wait for it';
 
 function write(lines: Iterable<string>, { out }: { readonly out?: string }, io: Io): void {
   if (out === undefined) for (const line of lines) io.out(`${line}\n`);

@@ -23,12 +23,40 @@ export class Damaged extends Error {}
 /** A file that cannot be read as what it was named for: a mistake on the command line. */
 export class Unusable extends Error {}
 
-type Take = (receipt: Walked) => void;
+/** Where receipts go as they are read. */
+export interface Sink {
+  take(receipt: Walked): void;
+  /** Waited for now and then, so that reading does not run ahead of adding up. */
+  pause?(): Promise<void>;
+}
 
 const CHUNK_BYTES = 1_048_576;
+const PAUSE_AFTER = 500;
+
+/** What is to be read: the log in a state folder as of now, or exports whose keys these are. */
+export type Reading =
+  | { readonly dir: string; readonly nowMs: number }
+  | { readonly files: readonly string[]; readonly keys: unknown };
+
+/** Reads all of it. Throws Damaged and Unusable. */
+export async function readAll(reading: Reading, sink: Sink): Promise<readonly LogRead[]> {
+  if ('files' in reading) return readExports(reading.files, reading.keys, sink);
+  return [await readLive(reading.dir, reading.nowMs, sink)];
+}
+
+/** Exports, with the keys that are named or those of the log in `stateDir`; else that log. Throws Unusable. */
+export function readingOf(
+  { from, keys }: { readonly from?: readonly string[]; readonly keys?: readonly string[] },
+  stateDir: string | null,
+  nowMs: number,
+): Reading {
+  if (from) return { files: from, keys: logKeys(keys, stateDir) };
+  if (stateDir === null) throw new Unusable('there is no log to read');
+  return { dir: stateDir, nowMs };
+}
 
 /** The whole log in a state folder, also while its gateway runs; what is sealed meanwhile is left out. */
-export async function readLive(dir: string, nowMs: number, take: Take): Promise<LogRead> {
+async function readLive(dir: string, nowMs: number, sink: Sink): Promise<LogRead> {
   const reader = new LedgerReader(openReadOnly(dir));
   try {
     const end = logEnd(reader, dir, nowMs);
@@ -42,7 +70,9 @@ export async function readLive(dir: string, nowMs: number, take: Take): Promise<
         walk = ChainWalk.from(bound);
         if (walk.first !== 1) throw new ChainFault(1, `the log begins at seq ${walk.first}`);
       }
-      take(noteFirst(walk.take(bound), begins));
+      const receipt = walk.take(bound);
+      sink.take(noteFirst(receipt, begins));
+      if (receipt.seq % PAUSE_AFTER === 0) await sink.pause?.();
     }
     const last = [...exportLines(reader.stored({ first: head.seq, last: head.seq }), end)];
     await provedEnd(walk, last, ownKeys(reader, dir));
@@ -58,11 +88,11 @@ export async function readLive(dir: string, nowMs: number, take: Take): Promise<
  * Exports of one or more logs, merged ones too, each log an unbroken run; later files of a log must go on where the
  * earlier one ended.
  */
-export async function readExports(files: readonly string[], keys: unknown, take: Take): Promise<LogRead[]> {
+async function readExports(files: readonly string[], keys: unknown, sink: Sink): Promise<LogRead[]> {
   const walks = new Map<string, ChainWalk>();
   const logs = new Map<string, LogRead>();
   for (const file of files) {
-    for (const read of await readExport(file, keys, walks, take)) {
+    for (const read of await readExport(file, keys, walks, sink)) {
       logs.set(read.log, { ...read, begins: logs.get(read.log)?.begins ?? read.begins });
     }
   }
@@ -70,7 +100,7 @@ export async function readExports(files: readonly string[], keys: unknown, take:
 }
 
 /** The keys of JWKS files as one, or those of the log in `stateDir` where none are named. Throws Unusable. */
-export function logKeys(files: readonly string[] | undefined, stateDir: string | null): { keys: unknown[] } {
+function logKeys(files: readonly string[] | undefined, stateDir: string | null): { keys: unknown[] } {
   if (files) return { keys: files.flatMap(readKeySet) };
   try {
     if (stateDir !== null) return readOwnKeys(stateDir);
@@ -109,12 +139,13 @@ interface Part {
   readonly begins: string[];
 }
 
-async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, take: Take): Promise<LogRead[]> {
+async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, sink: Sink): Promise<LogRead[]> {
   const chunks = await openExport(file);
   const parts = new Map<string, Part>();
   try {
     for await (const lines of readByteLines(chunks)) {
-      for (const line of lines) takeLine(line, file, parts, walks, take);
+      for (const line of lines) takeLine(line, file, parts, walks, sink);
+      await sink.pause?.();
     }
     if (parts.size === 0) throw new ChainFault(1, 'the signed head at the end is missing: the log is cut short');
     const logs: LogRead[] = [];
@@ -132,7 +163,7 @@ function takeLine(
   file: string,
   parts: Map<string, Part>,
   walks: Map<string, ChainWalk>,
-  take: Take,
+  sink: Sink,
 ): void {
   const bound = boundInLine(line);
   if (!bound && startsWith(line, '{"checkpoint":') && !Buffer.from(line).includes(',"receipt":')) return;
@@ -148,7 +179,7 @@ function takeLine(
     return;
   }
   part.walk ??= walkOf(begun(bound, next), walks, file);
-  take(noteFirst(part.walk.take(bound), part.begins));
+  sink.take(noteFirst(part.walk.take(bound), part.begins));
   part.last = line;
 }
 

@@ -9,7 +9,8 @@ import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
 import { type Answer, printCsv, printFocus, printJson, printTable } from './report-output.ts';
 import { AccountingDays, PeriodWrong, type WrittenPeriod } from './report-period.ts';
-import { type LogRead, logKeys, readExports, readLive, Unusable } from './report-source.ts';
+import { readReceipts } from './report-reading.ts';
+import { type LogRead, readingOf, Unusable } from './report-source.ts';
 import { visible } from './table.ts';
 
 /** As written on the command line. */
@@ -45,7 +46,8 @@ export async function report(options: ReportOptions, io: Io, nowMs = Date.now())
     const days = new AccountingDays(place.timeZone);
     const period = days.read(options);
     const spend = new Spend(dimensions, period, days);
-    const logs = await read(options, place, nowMs, spend);
+    const reading = readingOf(options, place.stateDir, nowMs);
+    const logs = await readReceipts(reading, (receipt) => spend.take(receipt));
     const { currency, ...made } = spend.result();
     const answer: Answer = { ...made, currency: currency ?? place.currency, dimensions, period, days, logs, notes: [] };
     print({ ...answer, notes: notesOf(answer) }, options, io);
@@ -73,13 +75,6 @@ function placeOf(options: ReportOptions, io: Io): Place | undefined {
   if (!config) return undefined;
   const { accounting, state } = config;
   return { timeZone: timeZone ?? accounting.timeZone, currency: accounting.currency, stateDir: state.dir };
-}
-
-async function read(options: ReportOptions, place: Place, nowMs: number, spend: Spend): Promise<readonly LogRead[]> {
-  const take = (receipt: Parameters<Spend['take']>[0]) => spend.take(receipt);
-  if (options.from) return readExports(options.from, logKeys(options.keys, place.stateDir), take);
-  if (place.stateDir === null) throw new Usage('there is no log to read');
-  return [await readLive(place.stateDir, nowMs, take)];
 }
 
 function readDimensions(by: string): Dimension[] {

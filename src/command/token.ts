@@ -3,12 +3,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { policyContext } from '../gateway/authority.ts';
 import { isName } from '../identity/claims.ts';
 import {
   DEVELOPMENT_MAX_TTL_SECONDS,
   type DevelopmentIssuer,
   openDevelopmentIssuer,
 } from '../identity/development-issuer.ts';
+import { DEVELOPMENT_ISSUER } from '../identity/issuer.ts';
+import { loadPolicies } from '../policy/load.ts';
 import { escapeControls, showProblem } from '../yaml/problem.ts';
 import { readDuration } from '../yaml/units.ts';
 import type { Io } from './io.ts';
@@ -93,11 +96,20 @@ async function agentToken(agent: string, options: TokenOptions, io: Io): Promise
   }
   const issuer = await openIssuer(config.state.dir, io);
   if (!issuer) return 1;
+  warnUnregistered(config, agent, io);
   const { task } = options;
   const ttlSeconds = readTtlSeconds(options.ttl) ?? 0;
   const nowMs = Date.now();
   io.out(`${await issuer.issue({ agent, ttlSeconds, nowMs, ...(task !== undefined && { task }) })}\n`);
   return 0;
+}
+
+/** A token may be made before its agent is registered; until then a gateway refuses it. */
+function warnUnregistered(config: Config, agent: string, io: Io): void {
+  const { set } = loadPolicies(config.policies, policyContext(config));
+  if (!set || set.findAgent(DEVELOPMENT_ISSUER, agent)) return;
+  const wrong = `no agent of ${config.policies.join(', ')} has the subject ${agent}, so this token buys nothing yet`;
+  say(io, `Warning: ${wrong}; register it under \`agents\` in a policy file, or check the name.`, 0);
 }
 
 function readConfig(path: string, io: Io): Config | undefined {

@@ -2,7 +2,7 @@
 // knows nothing of gateways, money or receipts.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readHostPort } from '../config/addresses.ts';
+import { cannotListen, readHostPort } from '../config/addresses.ts';
 import { type NoteKey, readKey, writeKey } from '../domain/note.ts';
 import { prepareFolder, reserveFile } from '../state/folder.ts';
 import { openMemory } from '../witness/memory.ts';
@@ -39,7 +39,9 @@ export function witness(options: WitnessOptions, io: Io): Promise<number> {
     try {
       const witness = new Witness({ name: options.name, memory, logs, now: Date.now });
       const fault = (error: unknown) => io.err(`${visible(error instanceof Error ? error.message : 'a fault')}\n`);
-      const port = await openWitnessPort(witness, place, fault);
+      const port = await openWitnessPort(witness, place, fault).catch((error) => {
+        throw new Error(cannotListen('--listen', place, error));
+      });
       io.out(`witness ${writeKey(witness.key)} at ${port.url}\n`);
       await ended();
       await port.close();
@@ -59,7 +61,10 @@ function knownLogs(path: string, io: Io): () => readonly NoteKey[] {
       const mark = `${ino} ${size} ${mtimeNs}`;
       if (read?.mark !== mark) read = { mark, keys: readKeys(readText(path), path) };
     } catch (error) {
-      if (!read) throw error instanceof Usage ? error : new Usage(`${path} cannot be read`);
+      if (!read)
+        throw error instanceof Usage
+          ? error
+          : new Usage(`${path} cannot be read; name a file with the keys of logs, one a line`);
       io.err(`${visible(path)} cannot be read; the keys read before count\n`);
     }
     return read.keys;

@@ -247,7 +247,7 @@ async function neverSent(
   const receipt = await finish(finisher, payment, { entry, apply: release });
   const detail = fenced
     ? 'The budget store had to be rebuilt, or this gateway was away, before the payment could begin; nothing was paid.'
-    : 'The payment proof was made but never left the gateway, and was destroyed; nothing was paid.';
+    : 'The payment proof was made but never left the gateway, and was destroyed; nothing was paid. Ask again.';
   answerUnsealed(parts, payment.visit, refuse(code, detail), receipt ?? payment.intended);
 }
 

@@ -43,7 +43,13 @@ export interface Story {
 
 /** What is found out beside the receipts: today's policies, the store, the log's bytes. */
 export interface Findings {
-  readonly policy: { readonly inFolder: string | null; readonly same: boolean; readonly rule: RuleRef | null };
+  /** Of the folder now; `problem` says where and why it cannot be read as policies. */
+  readonly policy: {
+    readonly inFolder: string | null;
+    readonly problem: string | null;
+    readonly same: boolean;
+    readonly rule: RuleRef | null;
+  };
   /** How an equal request would be decided by the policies that are in the folder now; null when not judged. */
   readonly today: { readonly outcome: 'allowed' | 'refused'; readonly code: string | null } | null;
   readonly amendments: readonly Amendment[];

@@ -105,8 +105,14 @@ function ruleText({ policy, entitlement }: Story, { policy: now }: Findings): st
   if (policy === null) return [];
   const rule = now.rule ? refText(now.rule) : entitlement === null ? 'none' : `entitlement ${entitlement}`;
   if (now.same) return [rule, `policy ${policy}, which is the one in the folder now`];
-  const changed = now.inFolder === null ? 'the folder cannot be read as policies now' : `now it holds ${now.inFolder}`;
-  return [rule, `policy ${policy}; the folder has changed since: ${changed}`];
+  if (now.inFolder !== null)
+    return [rule, `policy ${policy}; the folder has changed since: now it holds ${now.inFolder}`];
+  const kept = 'a gateway that runs keeps its last good set; correct it, and try with "purser check"';
+  return [
+    rule,
+    `policy ${policy}; the folder cannot be read as policies now: ${kept}`,
+    ...(now.problem === null ? [] : [now.problem]),
+  ];
 }
 
 function refText({ kind, id, at }: RuleRef): string {

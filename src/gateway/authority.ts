@@ -1,5 +1,6 @@
 // Which policy set is in force. A new one is taken up whole or not at all: it must be valid, and agree with what the
 // store has recorded about budgets; whatever becomes of it is sealed.
+import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Budget } from '../budget/budget.ts';
 import type { Config } from '../config/config.ts';
@@ -10,7 +11,7 @@ import type { Log } from '../observe/log.ts';
 import type { LoadedPolicies, PolicyContext } from '../policy/load.ts';
 import type { PolicySet, Registered } from '../policy/set.ts';
 import { watchPolicies } from '../policy/watch.ts';
-import { showProblem } from '../yaml/problem.ts';
+import { type Problem, showProblem } from '../yaml/problem.ts';
 
 /** The policy set in force and how it came about. */
 export interface Authority {
@@ -18,6 +19,8 @@ export interface Authority {
   lastReloadSuccessful(): boolean;
   /** What was wrong with the last reload, as `file:line:col  path  message`. */
   problems(): readonly string[];
+  /** That an older set is in force, where the newer one is wrong and what to do; null when none was rejected. */
+  rejected(): string | null;
   /** Have the set's budgets been compared with the store's record? Until then nothing is bought. */
   agreed(): boolean;
   /** Compares again; throws when the store does not answer, answers what differs. */
@@ -36,6 +39,14 @@ export interface AuthorityParts {
   readonly log: Log;
 }
 
+/** A set that was not taken up. */
+interface Rejected {
+  readonly problems: readonly string[];
+  readonly place: string;
+}
+
+const VERSION_SHOWN = 12;
+
 /** What a configuration's policies may refer to. */
 export function policyContext(config: Config): PolicyContext {
   const issuers = config.identity.issuers.map(({ issuer }) => issuer);
@@ -53,8 +64,7 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
   const { currency, timeZone } = config.accounting;
   let current = first;
   let agreed = false;
-  let problems: readonly string[] = [];
-  let successful = true;
+  let rejected: Rejected | null = null;
 
   async function agreeOn(set: PolicySet): Promise<readonly string[]> {
     return parts.budget.agree({ currency, timeZone, budgets: [...set.budgets.values()] });
@@ -62,12 +72,11 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
 
   async function take(loaded: LoadedPolicies): Promise<void> {
     const wrong = loaded.set ? await differences(loaded.set) : loaded.problems.map(showProblem);
-    if (!loaded.set || wrong.length > 0) return reject(wrong);
+    if (!loaded.set || wrong.length > 0) return reject(wrong, placeOf(loaded.problems));
     const before = current;
-    if (loaded.set.version === before.version && successful) return;
+    if (loaded.set.version === before.version && !rejected) return;
     current = loaded.set;
-    successful = true;
-    problems = [];
+    rejected = null;
     parts.log.event('info', 'policy set taken up', { policy: current.version });
     await sealAll(parts.ledger, [policyEntry('applied', current.version), ...agentEntries(before, current)]);
   }
@@ -84,9 +93,8 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
     }
   }
 
-  async function reject(wrong: readonly string[]): Promise<void> {
-    successful = false;
-    problems = wrong;
+  async function reject(wrong: readonly string[], place: string): Promise<void> {
+    rejected = { problems: wrong, place };
     parts.log.event('error', 'policy set rejected; the last good one stays in force', { problems: wrong });
     await sealAll(parts.ledger, [policyEntry('rejected', current.version, wrong[0] ?? 'the set cannot be read')]);
   }
@@ -98,8 +106,9 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
   const watcher = watchPolicies(config.policies, policyContext(config), inTurn);
   return {
     current: () => current,
-    lastReloadSuccessful: () => successful,
-    problems: () => problems,
+    lastReloadSuccessful: () => rejected === null,
+    problems: () => rejected?.problems ?? [],
+    rejected: () => rejected && rejectedText(current, rejected),
     agreed: () => agreed,
     agree: async () => {
       const compared = current;
@@ -119,6 +128,17 @@ export function createAuthority(config: Config, parts: AuthorityParts, first: Po
 
 async function sealAll(ledger: Ledger, entries: readonly ReceiptEntry[]): Promise<void> {
   for (const entry of entries) await ledger.seal(entry).catch(() => undefined);
+}
+
+/** Without the folder: the probes' port tells it to anybody. */
+function placeOf(problems: readonly Problem[]): string {
+  const wrong = problems.find(({ severity }) => severity === 'error');
+  return wrong ? ` at ${basename(wrong.file)}:${wrong.line}:${wrong.col}` : '';
+}
+
+function rejectedText({ version }: PolicySet, { place }: Rejected): string {
+  const inForce = `an older set (${version.slice(0, VERSION_SHOWN)}) is in force`;
+  return `${inForce}: the one in the folder was rejected${place}; "purser check --gateway URL" says why`;
 }
 
 /** The receipt of a policy set that was taken up, or was not. */

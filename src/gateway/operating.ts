@@ -87,6 +87,7 @@ export async function operatorsOptions(
       draining: status.draining,
       ledger: ledger.ready(),
       policy: true,
+      policyRejected: authority.rejected(),
       store: status.storeAnswers && status.recovered && status.witnessed && status.storeClosed === null,
       storeClosed: status.storeClosed,
       development: isDevelopment(config),
@@ -102,7 +103,10 @@ export async function operatorsOptions(
     }),
     sight,
     budgetTerms: () => [...authority.current().budgets.values()],
-    explain: explainer(config, () => authority.current(), { wallets, budget, clock, source: 'the running gateway' }),
+    explain: explainer(config, () => authority.current(), {
+      ...{ wallets, budget, clock, source: 'the running gateway' },
+      rejected: authority.rejected,
+    }),
     policy: () => ({
       version: authority.current().version,
       lastReloadSuccessful: authority.lastReloadSuccessful(),
@@ -118,11 +122,13 @@ export async function operatorsOptions(
 export function explainer(
   config: Config,
   policy: () => PolicySet,
-  from: Pick<ExplainParts, 'wallets' | 'budget' | 'source'> & { readonly clock: Clock },
+  from: Pick<ExplainParts, 'wallets' | 'budget' | 'source'> & { readonly clock: Clock; rejected?(): string | null },
 ): OperatorsOptions['explain'] {
   return async (question) => {
     const told = await explainQuestion({ config, set: policy(), ...from, nowMs: from.clock.now() }, question);
-    return 'kind' in told ? problem('query_invalid', told.detail) : told;
+    if ('kind' in told) return problem('query_invalid', told.detail);
+    const rejected = from.rejected?.() ?? null;
+    return rejected === null ? told : { ...told, assumed: [rejected, ...told.assumed] };
   };
 }
 

@@ -79,6 +79,11 @@ export class Walked {
     return from < 0 || to < from ? undefined : JSON.parse(this.#text.slice(from + ',"hold":'.length, to));
   }
 
+  /** What it is made of, to make it again in another thread. */
+  parts(): [text: string, log: string, seq: number, prev: number] {
+    return [this.#text, this.#log, this.seq, this.#prev];
+  }
+
   /** All of it. Throws SyntaxError when it is not JSON. */
   whole(): Receipt {
     return JSON.parse(this.#text);

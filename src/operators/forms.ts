@@ -15,7 +15,7 @@ const line = (most: number) =>
     .string()
     .min(1)
     .max(most)
-    .refine((text) => text.trim() !== '', 'must not be blank')
+    .refine((text) => text === '' || text.trim() !== '', 'must not be blank')
     .refine(
       (text) => text.isWellFormed() && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text),
       'must be plain text on one line',

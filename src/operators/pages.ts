@@ -9,6 +9,8 @@ export interface Readiness {
   readonly draining: boolean;
   readonly ledger: boolean;
   readonly policy: boolean;
+  /** That an older policy set is in force, for people; null while it is the one in the folder. */
+  readonly policyRejected: string | null;
   readonly store: boolean;
   /** Why a store that several gateways share is closed to this one, for people; null while it is open. */
   readonly storeClosed: string | null;
@@ -43,14 +45,14 @@ export const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
 ]);
 
 function sendReadiness(parts: PageParts, response: ServerResponse): void {
-  const { draining, ledger, policy, store, storeClosed, development } = parts.readiness();
+  const { draining, ledger, policy, policyRejected, store, storeClosed, development } = parts.readiness();
   const ready = !draining && ledger && policy;
   const word = (good: boolean): string => (good ? 'ok' : 'unavailable');
   sendJson(response, ready ? 200 : 503, {
     ready,
     gateway: draining ? 'draining' : 'serving',
     ledger: word(ledger),
-    policy: word(policy),
+    policy: policyRejected ?? word(policy),
     store: storeClosed ?? word(store),
     ...(development ? { development } : {}),
   });

@@ -51,7 +51,11 @@ async function answerAuthorised(
   const by = judgeToken(options.tokens, { method, authorization, from: request.socket.remoteAddress ?? '' });
   if (isProblem(by)) return sendProblem(response, by);
   const path = decodePath(target.path.slice('/api/'.length));
-  if (path === undefined) return sendProblem(response, problem('not_found', 'The path cannot be read.'));
+  if (path === undefined)
+    return sendProblem(
+      response,
+      problem('not_found', 'The path cannot be read: an escape such as %2F must be one of UTF-8.'),
+    );
   const result = await answerApi(options, { method, path, query: target.query, body: request, by });
   return isProblem(result) ? sendProblem(response, result) : sendJson(response, 200, result.value);
 }

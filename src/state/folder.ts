@@ -10,7 +10,8 @@ export function prepareFolder(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw codedError('state_unavailable', `the state folder ${dir} cannot be made`, error);
+    const fix = 'name one where this user may write';
+    throw codedError('state_unavailable', `the state folder ${dir} cannot be made; ${fix}`, error);
   }
   const self = processIdentity();
   if (!self) return;

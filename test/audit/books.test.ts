@@ -57,7 +57,7 @@ test.each<readonly [string, number, string]>([
   ['', 1, 'the file is empty'],
   ['payment,amount,asset,payee\n', 1, 'it lacks the column at'],
   ['payment,amount,asset,payee,at,at\n', 1, 'it names the column "at" twice'],
-  [`${HEADER}${ROW}n2,1,usd,acme\n`, 3, 'it has 4 cells, the first line has 5'],
+  [`${HEADER}${ROW}n2,1,usd,acme\n`, 3, 'it has 4 cells, but must have the 5 of the first line'],
   [`${HEADER}${ROW}\n`, 3, 'it has 1 cells'],
   ...['1.5', '-1', '+1', '007', '1e3', '0x10', '１', '1'.repeat(79)].map(
     (amount) => [`${HEADER}n,${amount},usd,acme,2026-11-23T10:00:00Z\n`, 2, 'is not a whole number of atoms'] as const,

@@ -1,6 +1,6 @@
 // `purser token --check` beside the 401 of a gateway with the same configuration: both say the same of a genuine token,
 // and the gateway says less of one that is not.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -138,4 +138,16 @@ test('a file that holds no token is exit 2, with its reason', async () => {
   expect(await ask()).toMatchObject({ code: 2, out: '', err: expect.stringContaining('more than 65536 bytes') });
   const there = await run(['token', '--config', gateway.configFile, '--check', folder]);
   expect(there).toMatchObject({ code: 2, err: expect.stringContaining('is a folder') });
+});
+
+test('a token is made for an agent that is not registered yet, with one line of warning', async () => {
+  const place = mkdtempSync(join(tmpdir(), 'purser-check-'));
+  cpSync('config.example.yaml', join(place, 'config.yaml'));
+  cpSync('policies', join(place, 'policies'), { recursive: true });
+  const tokenOf = (agent: string) => run(['token', '--agent', agent, '--config', join(place, 'config.yaml')]);
+  expect(await tokenOf('research-1')).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/^\S+\n$/) });
+  const early = await tokenOf('reserch-1');
+  expect(early).toMatchObject({ code: 0, out: expect.stringMatching(/^\S+\n$/) });
+  expect(early.err).toMatch(/^Warning: no agent of \S+policies has the subject reserch-1, .+; register it .+\n$/);
+  rmSync(place, { recursive: true });
 });

@@ -70,7 +70,15 @@ export async function openPort(changes: Partial<OperatorsOptions> = {}): Promise
   const random = { bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)) };
   const store = await openStore(config, real, random);
   const { budget, ledger } = store;
-  const readiness = { draining: false, ledger: true, policy: true, store: true, storeClosed: null, development: true };
+  const readiness = {
+    draining: false,
+    ledger: true,
+    policy: true,
+    policyRejected: null,
+    store: true,
+    storeClosed: null,
+    development: true,
+  };
   const metrics = createMetrics({
     services: ['weather'],
     rails: ['sandbox'],

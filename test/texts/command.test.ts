@@ -124,6 +124,11 @@ const every = (id: string): string[][] => [
   ...[
     ['start', '--all'],
     ['token', '--check', 'none'],
+    ['audit', '--month', '2026-11'],
+    ['keys', 'list'],
+    ['keys', 'rotate', '--because', 'x'],
+    ['receipts', 'checkpoint'],
+    ['receipts', 'prove', id],
   ],
 ];
 
@@ -249,6 +254,73 @@ test('an export that was changed, cut or is of another log', async () => {
   mkdirSync(join(other, 'policies'));
   copyFileSync(join(folder, 'policies/policy.yaml'), join(other, 'policies/policy.yaml'));
   await wrong('receipts', 'verify', whole, '--config', join(other, 'c.yaml'));
+});
+
+test('an audit whose books, exports or period are wrong', async () => {
+  const { folder, configFile } = gateway;
+  const at = ['--month', '2026-11', '--config', configFile];
+  const first = 'payment,amount,asset,payee,at';
+  const noon = '2026-11-23T12:00:00Z';
+  const rows = [
+    ...['n,1', 'n,1.5,usd.sandbox,acme,now', `n,-1,usd.sandbox,acme,${noon}`, `,1,usd.sandbox,acme,${noon}`],
+    ...[`n,1,usd.sandbox,,${noon}`, 'n,1,usd.sandbox,acme,yesterday', '"open', 'a,b"c,d,e,f'],
+    ...[`n,${'9'.repeat(90)},usd.sandbox,acme,${noon}`],
+  ];
+  const books = [
+    '',
+    '\n',
+    'payment,amount\n',
+    `${first},${first}\n`,
+    '\u0000\n',
+    ...rows.map((row) => `${first}\n${row}\n`),
+  ];
+  for (const [index, content] of books.entries()) {
+    const file = join(folder, `books-${index}.csv`);
+    writeFileSync(file, content);
+    await wrong('audit', '--books', file, ...at);
+  }
+  for (const file of [folder, join(folder, 'none')]) {
+    await wrong('audit', '--books', file, ...at);
+    await wrong('audit', '--from', file, ...at);
+    await wrong('audit', '--from', file, '--keys', file, ...at);
+  }
+  await wrong('audit', '--keys', join(folder, 'none'), ...at);
+  await wrong('audit', '--csv', '--json', ...at);
+  await wrong('audit', '--without-budgets', ...at);
+  await wrong('audit', '--payee', 'acme', ...at);
+  await wrong('audit', '--time-zone', 'Mars', ...at);
+  await wrong('audit', '--chain', ...at);
+});
+
+test('a key that is rotated without a reason, or where it cannot be', async () => {
+  const at = ['--config', gateway.configFile];
+  for (const reason of ['', ' ', 'x'.repeat(2_000), 'a\nb']) await wrong('keys', 'rotate', '--because', reason, ...at);
+  await wrong('keys', 'rotate', ...at);
+  await wrong('keys', 'rotate', '--because', 'x', '--gateway', 'http://127.0.0.1:1', ...at);
+  await wrong('keys', 'rotate', '--because', 'x', '--gateway', gateway.operators, ...at);
+});
+
+test('a witness that has no name, no logs it knows, no place, or no port', async () => {
+  const { folder, configFile, operators } = gateway;
+  const named = ['--name', 'witness.example/w1'];
+  await wrong('witness');
+  await wrong('witness', ...named);
+  for (const path of ['none', '.']) await wrong('witness', ...named, '--logs', join(folder, path));
+  const { out } = await run(['keys', 'list', '--config', configFile]);
+  const key = /\S+\+\S+$/m.exec(out)?.[0] ?? '';
+  for (const [index, content] of ['x\n', `${key.slice(0, -4)}\n`, `${key} more\n`, '{"keys":[]}\n'].entries()) {
+    const file = join(folder, `logs-${index}.txt`);
+    writeFileSync(file, content);
+    await wrong('witness', ...named, '--logs', file, '--state', join(folder, 'w'));
+  }
+  const known = join(folder, 'logs.txt');
+  writeFileSync(known, `${key}\n`);
+  const state = ['--state', join(folder, 'w'), '--logs', known];
+  for (const name of ['', 'a b', 'a+b', 'x'.repeat(300)]) await wrong('witness', '--name', name, ...state);
+  for (const listen of ['x', '127.0.0.1', '127.0.0.1:99999', new URL(operators).host]) {
+    await wrong('witness', ...named, ...state, '--listen', listen);
+  }
+  await wrong('witness', ...named, '--logs', known, '--state', known);
 });
 
 test('an operators’ port that is none of ours', async () => {

@@ -29,7 +29,7 @@ const NEXT_STEP = new RegExp(
   [
     String.raw`\b(?:must|can(?:not)? (?:have|be|stand)|needs?|allowed|takes?|expected|required|known here|one of)\b`,
     String.raw`\b(?:at most|at least|use|set|give|save|make|write|name|add|send|take|put|keep|run|start|stop|try)\b`,
-    String.raw`\b(?:wait|ask|see|choose|remove|rename|leave|do|renewed|mend|restart)\b`,
+    String.raw`\b(?:wait|ask|copy|see|choose|remove|rename|leave|do|renewed|mend|restart)\b`,
     String.raw`\b(?:split|move|check|repeat|correct|resolve|lift|raise)\b`,
     String.raw`\b(?:lower|shorten|tell|look|get|change|export|only|within|until|again)\b`,
     'did you mean|such as|instead|not in this version|Usage: ',

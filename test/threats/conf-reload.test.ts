@@ -24,6 +24,8 @@ const DENY = 'guardrails:\n  deny:\n    - { services: [shop], requests: ["* /adm
 const GOOD = policy({ more: DENY });
 
 let shop: HostileMerchant;
+const OLDER_SET =
+  /an older set \([0-9a-f]{12}\) is in force: the one in the folder was rejected at policy\.yaml:\d+:\d+; /;
 const folders: string[] = [];
 const running: GatewayProcess[] = [];
 
@@ -161,7 +163,16 @@ test('an invalid set is reported where it stands, sealed and counted, and the la
   expect(receipt?.change).toMatchObject({ outcome: 'rejected', version: before.version });
   expect(receipt?.change?.because).toMatch(/policy\.yaml:\d+:\d+ {2}entitlements\[0\]/);
   await until(() => gateway.output().includes('policy set rejected'));
-  expect((await fetch(`${gateway.operators}/readyz`)).status).toBe(200);
+  const ready = await fetch(`${gateway.operators}/readyz`);
+  expect(ready.status).toBe(200);
+  expect(await ready.json()).toMatchObject({ ready: true, policy: expect.stringMatching(OLDER_SET) });
+  const refused = (await gateway.receipts()).find(({ kind }) => kind === 'refused');
+  const story = await purser(['explain', refused?.id ?? '', '--config', gateway.configFile]);
+  expect(story.out).toMatch(
+    /the folder cannot be read as policies now: .+\n +\S+policy\.yaml:\d+:\d+ {2}entitlements\[0\]/,
+  );
+  const question = ['--agent', refused?.agent?.id ?? '', '--service', 'shop', '--request', 'GET /v1/x'];
+  expect((await purser(['explain', ...question, '--config', gateway.configFile])).out).toMatch(OLDER_SET);
 
   writeFileSync(fileOf(gateway), GOOD);
   await until(async () => (await inForce(gateway)).lastReloadSuccessful);
