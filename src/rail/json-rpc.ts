@@ -22,8 +22,8 @@ export async function callNode(
   params: readonly unknown[],
 ): Promise<Json> {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
-  const answer = await ask(body, signal).catch(() => {
-    throw new NodeUnusable(`does not answer ${method}`);
+  const answer = await ask(body, signal).catch((error: unknown) => {
+    throw new NodeUnusable(distrusted(error) ?? `does not answer ${method}`);
   });
   const json = readJson(answer.body, MOST_BYTES);
   if ('problem' in json || !isJsonObject(json.value)) {
@@ -35,6 +35,13 @@ export async function callNode(
     throw new NodeUnusable(`answers ${method} with HTTP ${answer.status} and no result`);
   }
   return result;
+}
+
+/** What is wrong when TLS did not believe the node's certificate; undefined for any other failure. */
+function distrusted(error: unknown): string | undefined {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  if (typeof code !== 'string' || !/^[A-Z_]*(?:CERT|UNABLE_TO_VERIFY)[A-Z_]*$/.test(code)) return undefined;
+  return `shows a certificate that is not trusted (${code}); its authority stands in networks[].tls.ca`;
 }
 
 function codeOf({ code }: JsonObject): string {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseUnits } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { makeCertificates } from '../fakes/certificates.ts';
 import { type Chain, startChain } from '../fakes/chain.ts';
 import { type EvmMerchant, evmMerchant } from '../fakes/evm-merchant.ts';
 import { type Idp, startIdp } from '../fakes/idp.ts';
@@ -167,6 +168,26 @@ test('a node that hides or withholds transfers is not believed: nothing is said'
     expect([refused.code, refused.out]).toEqual([1, '']);
     expect(refused.err).toContain(said);
   }
+}, 60_000);
+
+test('a node behind TLS is read under the authority that is configured for it, and refused under another', async () => {
+  const [own, other] = [makeCertificates(), makeCertificates()];
+  const secure = await startNode(chain, own);
+  onTestFinished(async () => {
+    await secure.close();
+    for (const { remove } of [own, other]) remove();
+  });
+  const text = readFileSync(gateway.configFile, 'utf8').replace(', { env: RPC_1 }', '');
+  const under = (caFile: string): string => {
+    const file = `${gateway.configFile}.tls.yaml`;
+    writeFileSync(file, text.replace(/^(networks:.*\n.*) }$/m, `$1, tls: { ca: { file: "${caFile}" } } }`));
+    return file;
+  };
+  const tls = { ...env, RPC_0: secure.url };
+  expect((await audited(['--chain', '--config', under(own.caFile)], tls)).differences).toEqual([]);
+  const refused = await run(['audit', '--chain', '--config', under(other.caFile)], tls);
+  expect([refused.code, refused.out]).toEqual([1, '']);
+  expect(refused.err).toMatch(/certificate that is not trusted \([A-Z_]+\).*networks\[\]\.tls\.ca; nothing is said/);
 }, 60_000);
 
 test('FLOW-12: a service that says it was paid, while the chain never shows it', async () => {

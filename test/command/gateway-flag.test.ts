@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { freePort } from '../fakes/redis.ts';
+import { freePort } from '../fakes/port.ts';
 import { openPort, purchase, READER, type TestPort, WRITER } from '../operators/port.ts';
 import { run } from './support.ts';
 

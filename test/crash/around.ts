@@ -4,7 +4,9 @@ import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { Budget } from '../../src/budget/budget.ts';
-import type { SharedBudget } from '../../src/budget/redis-budget.ts';
+import type { RedisBudgetOptions, SharedBudget } from '../../src/budget/redis-budget.ts';
+import type { BroughtHold, RedisMembers as Members } from '../../src/budget/redis-members.ts';
+import type { Notes } from '../../src/domain/account.ts';
 import type { Service } from '../../src/exchange/parts.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Wallet } from '../../src/rail/rail.ts';
@@ -35,19 +37,21 @@ function budgetOf(real: Budget): Budget {
   const stepped = [...STEPS].map(([step, done]) => {
     const run = Reflect.get(real, step).bind(real);
     // One moment, whether a purchase closes its hold or recovery those of many.
-    const word = step.replace(/All$/, '');
-    const around = async (...given: unknown[]) => {
-      const answer = run(...given);
-      // On its way for a turn, and whoever asked has not seen the answer, however quick that was.
-      await nextTurn();
-      reach(`${word} sent`);
-      const result = await answer;
-      reach(done);
-      return result;
-    };
-    return [step, around];
+    const sent = `${step.replace(/All$/, '')} sent`;
+    return [step, (...given: unknown[]) => sentAndDone(sent, run(...given), done)];
   });
   return withMethods(real, Object.fromEntries(stepped));
+}
+
+/** On its way for a turn, and whoever asked has not seen the answer, however quick that was; then it is seen. */
+async function sentAndDone<T>(sent: string, answer: Promise<T>, done: string): Promise<T> {
+  // A refusal may come before anybody waits for it.
+  answer.catch(() => {});
+  await nextTurn();
+  reach(sent);
+  const result = await answer;
+  reach(done);
+  return result;
 }
 
 /** Around `embeddedBudget`. */
@@ -58,11 +62,58 @@ export const embeddedBudget =
 
 /** Around `openRedisBudget`. */
 export const openRedisBudget =
-  (real: (...given: unknown[]) => Promise<SharedBudget>) =>
-  async (...given: unknown[]): Promise<SharedBudget> => {
-    const shared = await real(...given);
+  (real: (options: RedisBudgetOptions) => Promise<SharedBudget>) =>
+  async (options: RedisBudgetOptions): Promise<SharedBudget> => {
+    const shared = await real({ ...options, notes: notesOf(options.notes) });
     return { ...shared, budget: budgetOf(shared.budget) };
   };
+
+function notesOf(real: Notes): Notes {
+  return withMethods(real, {
+    write: async (notes) => {
+      if ('generation' in notes) reach('generation before note');
+      await real.write(notes);
+      if ('generation' in notes) reach('generation noted');
+    },
+  });
+}
+
+/** Around `RedisMembers`. */
+export const RedisMembers = (Real: new (...given: unknown[]) => Members) =>
+  new Proxy(Real, { construct: (made, given) => membersOf(new made(...given)) });
+
+/** The steps of a rebuild. Holds are brought in two halves, so that there is a moment between them. */
+function membersOf(real: Members): Members {
+  return withMethods(real, {
+    join: async (sealed, peers) => {
+      const stand = await real.join(sealed, peers);
+      if (stand.kind === 'bring') reach('generation begun');
+      return stand;
+    },
+    agree: async (fields) => {
+      await real.agree(fields);
+      reach('terms brought');
+    },
+    bringOrder: async (...given) => {
+      await real.bringOrder(...given);
+      reach('order brought');
+    },
+    bringHolds: async (generation, holds: readonly BroughtHold[]) => {
+      const half = Math.ceil(holds.length / 2);
+      await sentAndDone('holds sent', real.bringHolds(generation, holds.slice(0, half)), 'holds half brought');
+      await real.bringHolds(generation, holds.slice(half));
+      reach('holds brought');
+    },
+    bringLines: (generation, whose, lines) => {
+      const what = whose.how === 'told' ? 'totals' : 'guess';
+      return sentAndDone(`${what} sent`, real.bringLines(generation, whose, lines), `${what} brought`);
+    },
+    attest: (generation, log, how) => {
+      const whose = how === 'itself' ? '' : ' for another';
+      return sentAndDone(`attest${whose} sent`, real.attest(generation, log, how), `attested${whose}`);
+    },
+  });
+}
 
 /** Around `openLedger`. */
 export const openLedger =

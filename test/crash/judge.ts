@@ -29,9 +29,9 @@ export async function expectAgreed(scene: Scene): Promise<Told> {
   const gateway = running(scene)[0];
   await vi.waitFor(async () => {
     expect(await moneyOf(gateway)).toEqual({ settled, held: BigInt(uncertain) * PRICE });
+    const { holds } = await gateway.api<{ holds: HoldView[] }>('holds');
+    expect(holds.map(({ state }) => state)).toEqual(Array.from({ length: uncertain }, () => 'uncertain'));
   }, WAIT);
-  const { holds } = await gateway.api<{ holds: HoldView[] }>('holds');
-  expect(holds.map(({ state }) => state)).toEqual(Array.from({ length: uncertain }, () => 'uncertain'));
   const taken = await scene.till.taken();
   expect(taken).toBeGreaterThanOrEqual(settled);
   expect(taken).toBeLessThanOrEqual(settled + BigInt(uncertain) * PRICE);
@@ -56,10 +56,12 @@ function expectOneStory(scene: Scene, target: string, receipts: readonly Receipt
   if (answered) expect([target, count('settled')]).toEqual([target, 1]);
 }
 
-/** What the receipts of one purchase say it is. */
+/** What the receipts of one purchase say it is; an intent without an end is what recovery makes uncertain. */
 function fateOf(receipts: readonly Receipt[]): Exclude<Fate, 'answered'> {
-  if (receipts.some(({ kind }) => kind === 'settled')) return 'settled';
-  return receipts.some(({ kind }) => kind === 'uncertain') ? 'uncertain' : 'free';
+  const kinds = new Set(receipts.map(({ kind }) => kind));
+  if (kinds.has('settled')) return 'settled';
+  if (kinds.has('voided')) return 'free';
+  return kinds.has('uncertain') || kinds.has('intended') ? 'uncertain' : 'free';
 }
 
 /** Of the purchases under way at the death one at least is what the point says. */
@@ -122,6 +124,17 @@ async function isFull(scene: Scene): Promise<boolean> {
 
 /** What the receipts say of each target now, whoever runs. */
 export const storiesNow = (scene: Scene): Told => receiptsByTarget(scene);
+
+/** What was under way when a store forgot everything is finished a moment after it is back. */
+export async function everyIntentEnded(scene: Scene): Promise<void> {
+  await vi.waitFor(() => {
+    const open = [...receiptsByTarget(scene)].filter(([, receipts]) => {
+      const kinds = receipts.map(({ kind }) => kind);
+      return kinds.includes('intended') && !kinds.some((kind) => ENDS.includes(kind));
+    });
+    expect(open.map(([target]) => target)).toEqual([]);
+  }, WAIT);
+}
 
 /** With the merchant's books open everything uncertain comes to its end by itself, and all sides are equal. */
 export async function expectResolved(scene: Scene): Promise<void> {

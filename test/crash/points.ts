@@ -61,3 +61,32 @@ export const POINTS: readonly FailPoint[] = [
   point('close sent', 'answered', 'yes'),
   point('closed', 'answered', 'yes'),
 ];
+
+/** One moment of a rebuild, as `around.ts` calls it. */
+export interface BringingPoint extends Pick<FailPoint, 'moment' | 'nth' | 'signal'> {
+  readonly moment: string;
+  /** Does it come while the gateway speaks for another one that stays away? */
+  readonly speaks: boolean;
+}
+
+const bringing = (moment: string, speaks = false): BringingPoint => ({ moment, nth: 1, signal: 'SIGKILL', speaks });
+
+/** Every step by which a gateway brings what its receipts say to a new generation. */
+export const BRINGING: readonly BringingPoint[] = [
+  bringing('generation begun'),
+  bringing('terms brought'),
+  bringing('order brought'),
+  bringing('holds sent'),
+  bringing('holds half brought'),
+  bringing('holds brought'),
+  bringing('totals sent'),
+  bringing('totals brought'),
+  bringing('attest sent'),
+  bringing('attested'),
+  bringing('generation before note'),
+  bringing('generation noted'),
+  bringing('guess sent', true),
+  bringing('guess brought', true),
+  bringing('attest for another sent', true),
+  bringing('attested for another', true),
+];

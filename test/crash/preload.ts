@@ -11,6 +11,7 @@ const WRAPPED: ReadonlyMap<string, string> = new Map([
   ['ledger/sealed-ledger.ts', 'openLedger'],
   ['budget/embedded-budget.ts', 'embeddedBudget'],
   ['budget/redis-budget.ts', 'openRedisBudget'],
+  ['budget/redis-members.ts', 'RedisMembers'],
   ['gateway/wallets.ts', 'openConfiguredWallets'],
   ['gateway/services.ts', 'openServices'],
   ['state/batch.ts', 'BatchRunner'],

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type GatewayProcess, spawnGateway } from '../support/gateway.ts';
 import type { TestStore } from '../support/stores.ts';
 import { dyingEnv } from './plan.ts';
-import type { FailPoint } from './points.ts';
+import type { BringingPoint, FailPoint } from './points.ts';
 import type { Till } from './till.ts';
 import { tearLastWrite } from './torn.ts';
 
@@ -33,12 +33,14 @@ export interface Scene {
   /** How many purchases the budget has room for. */
   readonly room: number;
   /** Starts the gateway of that place on its state; it dies at the point where one is named. */
-  start(place: number, point?: FailPoint): Promise<GatewayProcess>;
+  start(place: number, point?: FailPoint | BringingPoint): Promise<GatewayProcess>;
   close(): Promise<void>;
 }
 
-const AGENTS = 4;
-const ARMED = 'armed';
+/** How many buy at once. */
+export const AGENTS = 4;
+/** The file in a gateway's folder from which on its moment counts. */
+export const ARMED = 'armed';
 
 /** Opens it with no gateway running. `room`: purchases that the budget has room for. */
 export async function openScene(store: TestStore, till: Till, places: number, room = 100_000): Promise<Scene> {
@@ -98,20 +100,26 @@ function tokenAt({ till }: Scene, gateway: GatewayProcess): Promise<string> {
 export async function dieAt(scene: Scene, point: FailPoint): Promise<void> {
   const victim = scene.gateways[0];
   if (!victim) throw new Error('no gateway runs at the first place');
-  const died = once(victim.child, 'exit');
+  const died = killed(victim, point.title);
   let over = false;
   const agents = Array.from({ length: AGENTS }, async (_, n) => {
     for (let turn = n; !over; turn += 1) await buyAt(scene, turn);
   });
   if (point.moment === null) killWhenPaid(scene.till, point.nth, victim);
   else writeFileSync(join(victim.folder, ARMED), '');
-  const [, signal] = await Promise.race([died, sleep(60_000, [])]);
-  over = true;
-  scene.gateways[0] = undefined;
+  await died.finally(() => {
+    over = true;
+    scene.gateways[0] = undefined;
+  });
   await Promise.all(agents);
   scene.till.onPaid = null;
-  if (signal !== 'SIGKILL') throw new Error(`"${point.title}" was never reached:\n${victim.output()}`);
   if (point.torn) tearLastWrite(join(victim.folder, 'var'));
+}
+
+/** Waits until the process was killed; throws after a minute. `moment` is what kills it. */
+export async function killed(victim: GatewayProcess, moment: string): Promise<void> {
+  const [, signal] = await Promise.race([once(victim.child, 'exit'), sleep(60_000, [])]);
+  if (signal !== 'SIGKILL') throw new Error(`"${moment}" was never reached:\n${victim.output()}`);
 }
 
 function killWhenPaid(till: Till, nth: number, victim: GatewayProcess): void {
@@ -123,12 +131,17 @@ function killWhenPaid(till: Till, nth: number, victim: GatewayProcess): void {
 }
 
 /** A new purchase at one of the gateways that run; with none left it waits a little. Answers a refusal's code. */
-export async function buyAt(scene: Scene, turn: number): Promise<string | null> {
+export async function buyAt(scene: Scene, turn: number, shelf = '/v1'): Promise<string | null> {
   const running = scene.gateways.filter((gateway) => gateway !== undefined);
   const gateway = running[turn % running.length];
   if (!gateway) return sleep(10, null);
   const n = scene.purchases.length;
-  const purchase: Purchase = { target: `/v1/${n}`, key: n % 4 === 3 ? null : `key-${n}`, status: null, code: null };
+  const purchase: Purchase = {
+    target: `${shelf}/${n}`,
+    key: n % 4 === 3 ? null : `key-${n}`,
+    status: null,
+    code: null,
+  };
   scene.purchases.push(purchase);
   try {
     Object.assign(purchase, await ask(scene, gateway, purchase));

@@ -1,7 +1,7 @@
 // The merchants of the crash tests, whose books are the judge: which purchase was paid how often, and how much in all.
 import { hostileMerchant } from '../fakes/hostile-merchant.ts';
 import { sandboxChallenge } from '../fakes/sandbox-challenge.ts';
-import { demand, goods } from '../fakes/script.ts';
+import { demand, goods, resetAfter } from '../fakes/script.ts';
 import { type GatewaySetup, policy, type TestGateway } from '../support/gateway.ts';
 
 /** A merchant with a book for each thing it sells; what is sold is told by the request's target. */
@@ -27,6 +27,9 @@ export interface Till {
 /** What one purchase costs, in micro-units. */
 export const PRICE = 20_000n;
 
+/** The shelf whose goods are paid for and never come. */
+export const UNANSWERED = '/unanswered';
+
 const LIMITS = '{ paymentSettle: 5s, holdLease: 2s, diskReserve: 0B, unsettled: 100000 }';
 
 /** Proofs that die soon, so that what was never paid comes back within a test. */
@@ -36,9 +39,9 @@ const WALLETS = '\n  - { id: play, rail: sandbox, key: { file: sandbox.pem }, pr
 export async function sandboxTill(): Promise<Till> {
   const merchant = await hostileMerchant({
     unpaid: () => demand(sandboxChallenge({ request: { amount: '2' } })),
-    paid: () => {
+    paid: (_, { target }) => {
       till.onPaid?.();
-      return goods;
+      return target.startsWith(UNANSWERED) ? resetAfter() : goods;
     },
     told: (nonce, { taken }) =>
       till.tells ? JSON.stringify({ redeemed: taken.some((one) => one.nonce === nonce) }) : undefined,

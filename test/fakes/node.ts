@@ -1,6 +1,8 @@
 // A node of the local chain as a real HTTP server: JSON-RPC that a test may alter, hold back or take away.
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Certificates } from './certificates.ts';
 import type { Chain } from './chain.ts';
 
 /** One call and what the chain answers to it. */
@@ -16,7 +18,7 @@ type Altered = { readonly result: unknown } | 'lost' | 'silence' | undefined;
 
 /** A running one. */
 export interface FakeNode {
-  /** `http://127.0.0.1:<port>/v1/<key>` */
+  /** `http://127.0.0.1:<port>/v1/<key>`, or `https:` */
   readonly url: string;
   /** The methods it was asked, in order. */
   readonly asked: readonly string[];
@@ -25,8 +27,8 @@ export interface FakeNode {
   close(): Promise<void>;
 }
 
-/** Starts one on a free loopback port; honest until it is told otherwise. */
-export async function startNode(chain: Pick<Chain, 'call'>): Promise<FakeNode> {
+/** Starts one on a free loopback port, behind TLS where it has a certificate; honest until it is told otherwise. */
+export async function startNode(chain: Pick<Chain, 'call'>, tls?: Certificates): Promise<FakeNode> {
   let alter: Alter | undefined;
   const asked: string[] = [];
 
@@ -44,17 +46,18 @@ export async function startNode(chain: Pick<Chain, 'call'>): Promise<FakeNode> {
     response.end(JSON.stringify({ jsonrpc: '2.0', id, ...(altered ?? told) }));
   }
 
-  const server = createServer(async (request, response) => {
+  const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     let body = '';
     for await (const chunk of request) body += chunk;
     await answer(body, response).catch(() => response.destroy());
-  });
+  };
+  const server = tls ? createTlsServer({ cert: tls.cert, key: tls.key }, answerTo) : createServer(answerTo);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new TypeError('it listens on a port');
   return {
-    url: `http://127.0.0.1:${address.port}/v1/a-secret-key`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${address.port}/v1/a-secret-key`,
     asked,
     alter: (how) => {
       alter = how;

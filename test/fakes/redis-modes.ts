@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { Certificates } from './certificates.ts';
-import { freePort, launch, type RedisServer, startRedis } from './redis.ts';
+import { freePort } from './port.ts';
+import { launch, type RedisServer, startRedis } from './redis.ts';
 
 /** A server with TLS on a port of its own; `port` is the plain one. */
 export async function startTlsRedis(

@@ -1,12 +1,13 @@
-// A real redis-server of one's own on a free loopback port, for tests. It must never reach for a server that was
-// already running.
+// A real Redis or Valkey server of one's own on a free loopback port, for tests. It must never reach for a server that
+// was already running.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './port.ts';
 
 /** A running server. */
 export interface RedisServer {
@@ -31,15 +32,18 @@ export interface RedisOptions {
   readonly dir?: string;
 }
 
+/** The server that all tests start: `redis-server`, or what PURSER_TEST_REDIS_SERVER names, such as `valkey-server`. */
+export const REDIS_PROGRAM = process.env.PURSER_TEST_REDIS_SERVER || 'redis-server';
+
 const found = hasRedis();
 if (!found && process.env.PURSER_TEST_REDIS === 'required') {
   throw new Error(
-    'PURSER_TEST_REDIS=required, and there is no redis-server on the PATH: install Debian’s redis-server',
+    `PURSER_TEST_REDIS=required, and there is no ${REDIS_PROGRAM} on the PATH: install Debian’s package of it`,
   );
 }
 
 /**
- * Is there a redis-server on the PATH? For `describe.skipIf(!redisAvailable)`. Importing this file throws instead of
+ * Is there such a server on the PATH? For `describe.skipIf(!redisAvailable)`. Importing this file throws instead of
  * letting tests be skipped when PURSER_TEST_REDIS is `required`.
  */
 export const redisAvailable = found;
@@ -56,7 +60,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 
 /** Starts the program with these arguments alone; removes `folder` when it is stopped. */
 export async function launch(args: readonly string[], port: number, folder: string | null): Promise<RedisServer> {
-  const child = spawn('redis-server', args, { stdio: 'ignore' });
+  const child = spawn(REDIS_PROGRAM, args, { stdio: 'ignore' });
   const killed = () => child.kill('SIGKILL');
   process.once('exit', killed);
   await answering(child, port);
@@ -78,20 +82,9 @@ export async function launch(args: readonly string[], port: number, folder: stri
   };
 }
 
-/** A loopback port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
-}
-
 function hasRedis(): boolean {
   try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' });
+    execFileSync(REDIS_PROGRAM, ['--version'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -101,12 +94,12 @@ function hasRedis(): boolean {
 async function answering(child: ChildProcess, port: number): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (Date.now() < deadline) {
-    if (child.exitCode !== null) throw new Error(`redis-server ended with exit code ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`${REDIS_PROGRAM} ended with exit code ${child.exitCode}`);
     if (await pings(port)) return;
     await sleep(20);
   }
   child.kill('SIGKILL');
-  throw new Error('redis-server did not answer within 10 s');
+  throw new Error(`${REDIS_PROGRAM} did not answer within 10 s`);
 }
 
 function pings(port: number): Promise<boolean> {

@@ -10,7 +10,7 @@ import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { loadPolicies } from '../../src/policy/load.ts';
 import { folderWith } from '../config/folder.ts';
-import { redisAvailable } from '../fakes/redis.ts';
+import { REDIS_PROGRAM, redisAvailable } from '../fakes/redis.ts';
 import { freePort } from '../support/gateway.ts';
 import {
   composeFile,
@@ -118,7 +118,7 @@ test('the commands at its top make secrets that the gateway and Redis take', { t
   const port = await freePort();
   // The pod's volume is a folder here.
   const conf = readFileSync(join(made, 'redis.conf'), 'utf8').replace('dir /data', `dir ${newFolder('redis')}`);
-  const server = spawn('redis-server', ['-', '--port', `${port}`], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const server = spawn(REDIS_PROGRAM, ['-', '--port', `${port}`], { stdio: ['pipe', 'ignore', 'ignore'] });
   server.stdin.end(conf);
   const client = new Redis(port, { password: url.password, retryStrategy: () => 50, maxRetriesPerRequest: null });
   client.on('error', () => {});

@@ -10,6 +10,7 @@ import { agree, evmEvidence } from '../../src/rail/evm-evidence.ts';
 import type { RailAsset } from '../../src/rail/rail.ts';
 import { askDocument } from '../../src/upstream/document.ts';
 import { openPool } from '../../src/upstream/door.ts';
+import { makeCertificates } from '../fakes/certificates.ts';
 import { type Authorisation, type Chain, startChain } from '../fakes/chain.ts';
 import { type Alter, type FakeNode, startNode } from '../fakes/node.ts';
 import { challenge } from './support.ts';
@@ -300,13 +301,36 @@ test('a name that is not of this chain is not looked for', async () => {
   expect(asked).toHaveLength(before);
 });
 
+test('a node behind TLS is believed under its own authority alone, and why it is not is told', async () => {
+  const { proof } = await redeemed();
+  const [own, other] = [makeCertificates(), makeCertificates()];
+  const secure = await startNode(chain, own);
+  closing.push(() => secure.close());
+  const lookedAt = async (ca: string | null) => {
+    const written = { id: chain.network, rpc: [new Secret(secure.url)], allowPrivateNetwork: true, ca };
+    const evidences = openEvidence({ networks: [written], wallets: [] }, new Map(), SYSTEM_CLOCK);
+    closing.push(() => evidences.close());
+    return evidences.of(chain.network, 'shop')?.evidence(proof, AbortSignal.timeout(3_000));
+  };
+  for (const ca of [other.ca, null]) {
+    const { verdict, seen } = (await lookedAt(ca)) ?? {};
+    expect([verdict, seen]).toEqual(['unknown', expect.stringMatching(UNTRUSTED)]);
+  }
+  expect(secure.asked).toEqual([]);
+  expect(await lookedAt(own.ca)).toMatchObject({ verdict: 'redeemed' });
+  for (const { remove } of [own, other]) remove();
+});
+
+const SYSTEM_CLOCK = { now: () => Date.now(), monotonic: () => performance.now() };
+const UNTRUSTED =
+  /^the node shows a certificate that is not trusted \([A-Z_]+\); its authority stands in networks\[\]\.tls\.ca$/;
+
 test('PROXY-27 a node on a private address is not spoken to unless that is allowed', async () => {
   const { proof } = await redeemed();
   const before = node.asked.length;
-  const clock = { now: () => Date.now(), monotonic: () => performance.now() };
   const reached = async (allowPrivateNetwork: boolean) => {
     const written = { id: chain.network, rpc: [new Secret(node.url)], allowPrivateNetwork, ca: null };
-    const evidences = openEvidence({ networks: [written], wallets: [] }, new Map(), clock);
+    const evidences = openEvidence({ networks: [written], wallets: [] }, new Map(), SYSTEM_CLOCK);
     closing.push(() => evidences.close());
     return evidences.of(chain.network, 'shop')?.evidence(proof, AbortSignal.timeout(3_000));
   };

@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
@@ -12,6 +11,9 @@ import { openGateway } from '../../src/gateway.ts';
 import { openDevelopmentIssuer } from '../../src/identity/development-issuer.ts';
 import { openLog } from '../../src/observe/log.ts';
 import { showProblem } from '../../src/yaml/problem.ts';
+import { freePort } from '../fakes/port.ts';
+
+export { freePort };
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 
@@ -150,7 +152,6 @@ async function writeFiles(setup: GatewaySetup): Promise<{ folder: string; config
 async function configText(setup: GatewaySetup): Promise<string> {
   const agents = await freePort();
   let operators = await freePort();
-  // The system may well hand out a port again that was just let go of.
   while (operators === agents) operators = await freePort();
   const sections: Record<string, string> = {
     listen: `{ agents: "127.0.0.1:${agents}", operators: "127.0.0.1:${operators}" }`,
@@ -262,15 +263,4 @@ export function askRaw(
     sent.on('error', reject);
     sent.end(body);
   });
-}
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new TypeError('a port is a number');
-  return address.port;
 }
