@@ -5,6 +5,7 @@ import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import type {
   Abandoned,
   BudgetLine,
+  Closing,
   Ending,
   ExposeOutcome,
   HoldOutcome,
@@ -20,6 +21,7 @@ import { MAX_MICROS } from '../domain/money.ts';
 import type { Budget, ClaimTimes, StoreTerms } from './budget.ts';
 import { ClaimHasher, type ClaimHashes } from './claims.ts';
 import { LateSteps } from './late-steps.ts';
+import { lifeOf } from './membership.ts';
 import {
   type Again,
   type HoldAnswer,
@@ -55,11 +57,6 @@ export interface Place {
   agreed(fields: readonly Term[]): Promise<void>;
   /** Lets go of the store. Never throws. */
   letGo(): Promise<void>;
-}
-
-/** A new name for a life of this gateway. */
-export function lifeOf({ log, random }: Pick<BudgetOptions, 'log' | 'random'>): string {
-  return `${log}:${Buffer.from(random.bytes(9)).toString('base64url')}`;
 }
 
 /** The place of a gateway that has its store to itself. */
@@ -139,7 +136,11 @@ export class StoreBudget implements Budget {
   }
 
   close(hold: string, ending: Ending, whole: boolean): Promise<void> {
-    return this.#asked('exposed', this.#store.close({ hold, ending, whole }));
+    return this.closeAll([{ hold, ending, whole }]);
+  }
+
+  closeAll(closings: readonly Closing[]): Promise<void> {
+    return this.#asked('exposed', this.#store.close({ closings }));
   }
 
   async leave(hold: string): Promise<boolean> {
@@ -176,8 +177,8 @@ export class StoreBudget implements Budget {
     return lines.flatMap((step) => answer.scopes.map((one) => lineState({ ...step, scope: one.scope }, one)));
   }
 
-  openHolds(log?: string): Promise<OpenHold[]> {
-    return this.#asked('untouched', this.#store.openHolds({ log: log ?? null }));
+  openHolds(log?: string, known?: ReadonlySet<string>): Promise<OpenHold[]> {
+    return this.#asked('untouched', this.#store.openHolds({ log: log ?? null, ...(known ? { known } : {}) }));
   }
 
   takeAbandoned(afterMs: number, most: number): Promise<Abandoned[]> {
