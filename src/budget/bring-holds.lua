@@ -1,100 +1,117 @@
 -- Purchases of this log that are open, or that still stand for something: each is made unless it is there. KEYS: clock.
--- Then for each: id, state, micro-units, exchange, agent, service, wallet, until, key, repeat name, challenge, identity,
--- pair, lines, exposed, closed and ended at, ending, whole, how many lines; and for each line: index, scope, key, start,
--- expiry.
+-- Then how many lines they touch, and for each line: index, scope, key, start, expiry. Then for each purchase: id, what
+-- stands below, and the number of each of its lines above. One core does this for all gateways, while nobody can pay:
+-- what is only passed on is neither read nor written anew.
+local STATE, MICROS, EXCHANGE, AGENT, SERVICE, WALLET, UNTIL, KEY, REPEAT = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local CHALLENGE, IDENTITY, PAIR, PLACES, EXPOSED, CLOSED = 10, 11, 12, 13, 14, 15
+local ENDED, ENDING, WHOLE, LINES = 16, 17, 18, 19
+
 local now, high = clock()
 bringing()
 redis.call('HSET', C .. 'members', 'begun:' .. LOG, GEN .. ' ' .. LIFE)
 
-local sums, pairs_open, at = {}, {}, 1
+local A, call, lines, pairs_open = ASKED, redis.call, {}, {}
 
 local function claim(kind, name, id, expires)
-  if name == '' or (expires and expires <= now) then return end
-  local key = T .. kind .. ':' .. name
-  if expires then redis.call('SET', key, id, 'NX', 'PXAT', text(expires)) else redis.call('SET', key, id, 'NX') end
-end
-
-local function count_lines(hold, first)
-  local record = {}
-  for n = 1, hold.n do
-    local index, scope, key, start, expires = unpack(ASKED, first + (n - 1) * 5, first + n * 5 - 1)
-    local field = start .. ' ' .. key
-    local sum = sums[field] or { key = key, start = start, index = index, scope = scope, expires = expires, h = 0, n = 0 }
-    sum.h, sum.n = sum.h + hold.micros, sum.n + 1
-    sums[field] = sum
-    for _, value in ipairs({ 'k' .. n, key, 'w' .. n, start }) do record[#record + 1] = value end
+  if name == '' then return end
+  if not expires then
+    call('SET', T .. kind .. name, id, 'NX')
+  elseif expires > now then
+    call('SET', T .. kind .. name, id, 'NX', 'PXAT', text(expires))
   end
-  return record
 end
 
-local function join_repeats(hold)
-  if hold.key ~= '' or hold.whole == '1' then return end
-  if hold.closedAt > 0 then
-    redis.call('ZADD', repeats(hold.repeatName, 'gone'), text(hold.exposedAt), hold.id)
+local function append(record, field, value)
+  local last = #record
+  record[last + 1] = field
+  record[last + 2] = value
+end
+
+local function count_lines(at, micros, record)
+  for n = 1, whole(A[at + LINES], 'argument') do
+    local line = lines[whole(A[at + LINES + n], 'argument')]
+    line.held, line.payments = line.held + micros, line.payments + 1
+    append(record, 'k' .. n, line.key)
+    append(record, 'w' .. n, line.start)
+  end
+end
+
+local function join_repeats(at, id, closed)
+  if A[at + KEY] ~= '' or A[at + WHOLE] == '1' then return end
+  local name = A[at + REPEAT]
+  if closed > 0 then
+    call('ZADD', repeats(name, 'gone'), A[at + EXPOSED], id)
   else
-    redis.call('ZADD', repeats(hold.repeatName, 'live:' .. LIFE), text(hold.exposedAt), hold.id)
-    redis.call('SADD', repeats(hold.repeatName, 'runs'), LIFE)
+    call('ZADD', repeats(name, 'live:' .. LIFE), A[at + EXPOSED], id)
+    call('SADD', repeats(name, 'runs'), LIFE)
   end
 end
 
-local function put(hold, more)
-  redis.call('HSET', T .. 'h:' .. hold.id, 'state', hold.state, 'micros', text(hold.micros), 'exchange', hold.exchange,
-    'agent', hold.agent, 'service', hold.service, 'wallet', hold.wallet, 'until', text(hold['until']), 'run', LIFE,
-    'key', hold.key, 'repeatName', hold.repeatName, 'challenge', hold.challenge, 'identity', hold.identity,
-    'pair', hold.pair, 'heldAt', text(hold.exposedAt), 'exposedAt', text(hold.exposedAt),
-    'runsUntil', text(hold.exposedAt + RESTORED_RUNS), 'closedAt', text(hold.closedAt), 'endedAt', text(hold.endedAt),
-    'ending', hold.ending, 'whole', hold.whole, unpack(more))
+-- What is 0 or empty is not written: that says the same.
+local function put(at, id, exposed, record)
+  if A[at + CLOSED] ~= '0' then append(record, 'closedAt', A[at + CLOSED]) end
+  if A[at + ENDED] ~= '0' then append(record, 'endedAt', A[at + ENDED]) end
+  if A[at + ENDING] ~= '' then append(record, 'ending', A[at + ENDING]) end
+  if A[at + WHOLE] == '1' then append(record, 'whole', '1') end
+  call('HSET', T .. 'h:' .. id, 'state', A[at + STATE], 'micros', A[at + MICROS], 'exchange', A[at + EXCHANGE],
+    'agent', A[at + AGENT], 'service', A[at + SERVICE], 'wallet', A[at + WALLET], 'until', A[at + UNTIL], 'run', LIFE,
+    'key', A[at + KEY], 'repeatName', A[at + REPEAT], 'challenge', A[at + CHALLENGE], 'identity', A[at + IDENTITY],
+    'pair', A[at + PAIR], 'heldAt', A[at + EXPOSED], 'exposedAt', A[at + EXPOSED],
+    'runsUntil', text(exposed + RESTORED_RUNS), unpack(record))
 end
 
-local function put_open(hold, first)
-  local lines = count_lines(hold, first)
-  local counted = hold.closedAt > 0
-  if counted then pairs_open[hold.pair] = (pairs_open[hold.pair] or 0) + 1 end
-  for _, value in ipairs({ 'n', text(hold.n), 'lines', hold.lines, 'counted', counted and '1' or '0' }) do
-    lines[#lines + 1] = value
+local function put_open(at, id, micros, exposed, closed)
+  local record = { 'n', A[at + LINES], 'lines', A[at + PLACES] }
+  if closed > 0 then
+    local pair = A[at + PAIR]
+    pairs_open[pair] = (pairs_open[pair] or 0) + 1
+    append(record, 'counted', '1')
   end
-  put(hold, lines)
-  redis.call('ZADD', T .. 'open', text(hold.exposedAt), hold.id)
-  claim('c', hold.challenge, hold.id)
-  claim('p', hold.identity, hold.id)
-  claim('k', hold.key, hold.id)
-  join_repeats(hold)
+  count_lines(at, micros, record)
+  put(at, id, exposed, record)
+  call('ZADD', T .. 'open', A[at + EXPOSED], id)
+  claim('c:', A[at + CHALLENGE], id)
+  claim('p:', A[at + IDENTITY], id)
+  claim('k:', A[at + KEY], id)
+  join_repeats(at, id, closed)
 end
 
 -- Ended: only its claims stand, for the time that is left of them. `freed` stands for no repeat.
-local function put_ended(hold)
-  local past = hold['until'] + IDENTITY_STAYS
-  claim('c', hold.challenge, hold.id, past)
-  claim('p', hold.identity, hold.id, past)
-  if hold.state == 'freed' or hold.key == '' and hold.whole == '1' then return end
-  put(hold, { 'n', '0' })
-  claim('k', hold.key, hold.id, hold.endedAt + KEY_STAYS)
-  join_repeats(hold)
-  retain(hold)
+local function put_ended(at, id, exposed, closed)
+  local past, ended = whole(A[at + UNTIL], 'argument') + IDENTITY_STAYS, whole(A[at + ENDED], 'argument')
+  claim('c:', A[at + CHALLENGE], id, past)
+  claim('p:', A[at + IDENTITY], id, past)
+  if A[at + STATE] == 'freed' or A[at + KEY] == '' and A[at + WHOLE] == '1' then return end
+  put(at, id, exposed, { 'n', '0' })
+  claim('k:', A[at + KEY], id, ended + KEY_STAYS)
+  join_repeats(at, id, closed)
+  retain({ id = id, key = A[at + KEY], closedAt = closed, endedAt = ended, whole = A[at + WHOLE] })
 end
 
-while at <= #ASKED do
-  local hold = { id = ASKED[at] }
-  local names = {
-    'state', 'micros', 'exchange', 'agent', 'service', 'wallet', 'until', 'key', 'repeatName', 'challenge', 'identity',
-    'pair', 'lines', 'exposedAt', 'closedAt', 'endedAt', 'ending', 'whole', 'n',
-  }
-  for i, name in ipairs(names) do hold[name] = ASKED[at + i] end
-  for _, name in ipairs({ 'micros', 'until', 'exposedAt', 'closedAt', 'endedAt', 'n' }) do
-    hold[name] = whole(hold[name], 'argument')
-  end
-  if redis.call('EXISTS', T .. 'h:' .. hold.id) == 0 then
-    if hold.state == 'exposed' then put_open(hold, at + 20) else put_ended(hold) end
-  end
-  at = at + 20 + hold.n * 5
+local at = 2
+for n = 1, whole(A[1], 'argument') do
+  lines[n] = asked_line(at)
+  lines[n].held, lines[n].payments = 0, 0
+  at = at + 5
 end
-for _, sum in pairs(sums) do
-  add(sum.key, sum.start, 0, sum.h, sum.n)
-  known_line(sum.index, sum.scope, sum.key, sum.expires)
+while at <= #A do
+  local id, micros = A[at], whole(A[at + MICROS], 'argument')
+  local exposed, closed = whole(A[at + EXPOSED], 'argument'), whole(A[at + CLOSED], 'argument')
+  if call('EXISTS', T .. 'h:' .. id) == 0 then
+    if A[at + STATE] == 'exposed' then
+      put_open(at, id, micros, exposed, closed)
+    else
+      put_ended(at, id, exposed, closed)
+    end
+  end
+  at = at + LINES + 1 + whole(A[at + LINES], 'argument')
+end
+for _, line in ipairs(lines) do
+  if line.payments > 0 then add_line(line, 0, line.held, line.payments) end
 end
 for pair, more in pairs(pairs_open) do
   local key = T .. 'u:' .. pair
-  redis.call('SET', key, text(whole(redis.call('GET', key) or '0', key) + more))
+  call('SET', key, text(whole(call('GET', key) or '0', key) + more))
 end
 tick(now, high)
 return 'brought'

@@ -10,12 +10,11 @@ if before and whole(before, told) > mark then return 'newer' end
 if log == LOG then redis.call('HSET', C .. 'members', 'begun:' .. LOG, GEN .. ' ' .. LIFE) end
 redis.call('HSET', told, 'mark', text(mark))
 for i = 4, #ASKED, 7 do
-  local key, start = ASKED[i + 2], ASKED[i + 3]
+  local line = asked_line(i)
   local settled, payments = whole(ASKED[i + 5], 'argument'), whole(ASKED[i + 6], 'argument')
-  local field = start .. ' ' .. key
+  local field = line.start .. ' ' .. line.key
   local old_settled, old_payments = string.match(redis.call('HGET', told, field) or '0 0', '^(%d+) (%d+)$')
-  add(key, start, settled - whole(old_settled, told), 0, payments - whole(old_payments, told))
-  known_line(ASKED[i], ASKED[i + 1], key, ASKED[i + 4])
+  add_line(line, settled - whole(old_settled, told), 0, payments - whole(old_payments, told))
   redis.call('HSET', told, field, text(settled) .. ' ' .. text(payments))
 end
 tick(now, high)

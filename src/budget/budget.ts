@@ -3,6 +3,7 @@
 import type {
   Abandoned,
   BudgetLine,
+  Closing,
   Ending,
   ExposeOutcome,
   HoldOutcome,
@@ -65,11 +66,14 @@ export interface Budget {
    */
   close(hold: string, ending: Ending, whole: boolean): Promise<void>;
 
+  /** As {@link close} for several at once, each by itself; when the call throws, some may have been closed. */
+  closeAll(closings: readonly Closing[]): Promise<void>;
+
   /**
    * The agent has gone: from now an equal request without a key is this purchase. Never throws: when the store does
-   * not answer, it is done as soon as it does, and before anything new is set aside.
+   * not answer, it is done as soon as it does, and before anything new is set aside. Answers whether it is done.
    */
-  leave(hold: string): Promise<void>;
+  leave(hold: string): Promise<boolean>;
 
   /** What an Idempotency-Key already stands for; undefined when it is free. Changes nothing. */
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined>;
@@ -83,8 +87,8 @@ export interface Budget {
   /** The scopes in use of a budget with a limit as of `line`, fullest first, at most `most`. */
   scopes(line: Omit<BudgetLine, 'scope'>, most: number): Promise<LineState[]>;
 
-  /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's. */
-  openHolds(log?: string): Promise<OpenHold[]>;
+  /** Holds that are held or exposed, oldest first; `log` limits them to one gateway's, `known` are left out. */
+  openHolds(log?: string, known?: ReadonlySet<string>): Promise<OpenHold[]>;
 
   /**
    * Uncertain holds whose gateways are silent, and whose proofs can be redeemed no more for `afterMs`; at most so many.

@@ -1,20 +1,26 @@
--- The request of a hold that was exposed has ended. KEYS: clock, hold. Then: id, ending, whole.
-local id, ending, is_whole = ASKED[1], ASKED[2], ASKED[3]
-
+-- The requests of holds that were exposed have ended. KEYS: clock, holds. Then for each: id, ending, whole. Each is done by
+-- itself: one that cannot be read ends the step after those before it.
 local now, high = clock()
-local hold = hold_of(id)
-if not hold or hold.exposedAt == 0 then return 'nothing' end
-local planned = plan(hold)
-if is_whole == '1' then hold.whole = '1' end
-if hold.closedAt == 0 then hold.closedAt = now end
-redis.call('HSET', KEYS[2], 'ending', ending, 'whole', hold.whole or '0', 'closedAt', text(hold.closedAt))
-if hold.key == '' then
-  if hold.whole == '1' then forget_repeat(hold) else mark_gone(hold) end
+local answer = 'nothing'
+
+local function close(id, ending, is_whole)
+  local hold = hold_of(id)
+  if not hold or hold.exposedAt == 0 then return end
+  local key, planned = T .. 'h:' .. id, plan(hold)
+  if is_whole == '1' then hold.whole = '1' end
+  if hold.closedAt == 0 then hold.closedAt = now end
+  redis.call('HSET', key, 'ending', ending, 'whole', hold.whole or '0', 'closedAt', text(hold.closedAt))
+  if hold.key == '' then
+    if hold.whole == '1' then forget_repeat(hold) else mark_gone(hold) end
+  end
+  if hold.state == 'exposed' and hold.counted ~= '1' then
+    redis.call('HSET', key, 'counted', '1')
+    redis.call('SET', T .. 'u:' .. hold.pair, text(planned.unsettled + 1))
+  end
+  if not hold.open then retain(hold) end
+  answer = 'closed'
 end
-if hold.state == 'exposed' and hold.counted ~= '1' then
-  redis.call('HSET', KEYS[2], 'counted', '1')
-  redis.call('SET', T .. 'u:' .. hold.pair, text(planned.unsettled + 1))
-end
-if not hold.open then retain(hold) end
-tick(now, high)
-return 'closed'
+
+for i = 1, #ASKED, 3 do close(ASKED[i], ASKED[i + 1], ASKED[i + 2]) end
+if answer == 'closed' then tick(now, high) end
+return answer

@@ -49,7 +49,10 @@ function embeddedSteps(db: DatabaseSync, options: EmbeddedOptions): EmbeddedStep
     hold: (step) => holds.hold(step, clock.tick()),
     expose: (step) => holds.expose(step.hold, step.runForMs, clock.tick()),
     end: (step) => holds.end(step.hold, step.as, clock.tick()),
-    close: (step) => holds.close(step.hold, step.ending, step.whole, clock.tick()),
+    close: ({ closings }) => {
+      const now = clock.tick();
+      for (const { hold, ending, whole } of closings) holds.close(hold, ending, whole, now);
+    },
     leave: (step) => {
       clock.tick();
       holds.leave(step.hold);
@@ -60,7 +63,9 @@ function embeddedSteps(db: DatabaseSync, options: EmbeddedOptions): EmbeddedStep
     scopes: (step) => holds.counters.scopes(step.line, step.most, clock.now()),
     openHolds: (step): OpenHold[] => {
       const now = clock.now();
-      const rows = holds.rows.open().filter((row) => step.log === null || row.id.startsWith(`${step.log}.`));
+      const { log, known } = step;
+      const wanted = (id: string) => (log === null || id.startsWith(`${log}.`)) && !known?.has(id);
+      const rows = holds.rows.open().filter(({ id }) => wanted(id));
       return rows.map((row) => openHold(row, holds.repeats.isRunning(row, now)));
     },
     takeAbandoned: () => [],

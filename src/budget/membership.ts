@@ -1,6 +1,8 @@
 // What this process knows of its place in a store that it shares: the generation it counts in, and how much of what it
 // wrote was acknowledged. It goes with every step, so that the store can tell what it has forgotten.
 
+import type { Random } from '../domain/clock.ts';
+
 /** Why no step can be taken: the store has to be joined (again) first. */
 export type Astray = 'LOST' | 'FENCED' | 'REBUILDING' | 'POISONED' | 'WRONGTYPE';
 
@@ -10,6 +12,11 @@ const ASTRAY = /^(?:ERR )?(LOST|FENCED|REBUILDING|POISONED|WRONGTYPE)\b/;
 /** How the store said that it, or this gateway, has gone astray; undefined for any other error. */
 export function astrayOf(message: string): Astray | undefined {
   return ASTRAY.exec(message)?.[1] as Astray | undefined;
+}
+
+/** A new name for a life of the gateway with this log. */
+export function lifeOf({ log, random }: { readonly log: string; readonly random: Random }): string {
+  return `${log}:${Buffer.from(random.bytes(9)).toString('base64url')}`;
 }
 
 /** One life of one gateway in the store. */

@@ -46,7 +46,7 @@ interface Progress {
   done: boolean;
 }
 
-const HOLDS_PAGE = 100;
+const HOLDS_PAGE = 200;
 const LINES_PAGE = 500;
 /** A reply that says for sure that the step did not begin to write. */
 const UNTOUCHED =
@@ -213,12 +213,19 @@ export class Rebuild {
     progress.orders = true;
   }
 
+  /** The next page is read while the store takes the last one. */
   async #bringHolds(progress: Progress, places: Places, now: number): Promise<void> {
     const { members, account, hasher } = this.#parts;
-    for (;;) {
-      const page = await account.holds(progress.after, HOLDS_PAGE, now);
+    const pageAfter = (id: string) => {
+      const page = account.holds(id, HOLDS_PAGE, now);
+      page.catch(() => {}); // Whoever waits for it is told; perhaps nobody does any more.
+      return page;
+    };
+    for (let next = pageAfter(progress.after); ; ) {
+      const page = await next;
       const last = page.at(-1);
       if (!last) return;
+      next = pageAfter(last.id);
       const holds = page.map((hold) => broughtHold(places, hasher, hold));
       await members.bringHolds(progress.generation, holds);
       progress.after = last.id;

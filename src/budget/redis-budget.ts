@@ -5,7 +5,7 @@ import { sleep } from '../domain/clock.ts';
 import { GatewayFault } from '../domain/fault.ts';
 import type { Budget } from './budget.ts';
 import { ClaimHasher } from './claims.ts';
-import { Membership } from './membership.ts';
+import { lifeOf, Membership } from './membership.ts';
 import { Rebuild } from './rebuild.ts';
 import type { RedisPlace } from './redis-client.ts';
 import { type LinkMaker, RedisConnection } from './redis-connection.ts';
@@ -13,7 +13,7 @@ import { RedisKeys } from './redis-keys.ts';
 import { RedisMembers } from './redis-members.ts';
 import { SCRIPTS } from './redis-scripts.ts';
 import { RedisStore } from './redis-store.ts';
-import { type BudgetOptions, lifeOf, StoreBudget } from './store-budget.ts';
+import { type BudgetOptions, StoreBudget } from './store-budget.ts';
 import { StoreRefuses } from './store-refuses.ts';
 import { Calendar } from './windows.ts';
 

@@ -46,7 +46,7 @@ export interface PlacedLine {
   readonly expires: number | null;
 }
 
-/** A purchase as the store keeps it; see bring-holds.lua. `fields` are those before its lines. */
+/** A purchase as bring-holds.lua takes it; `fields` are those before its lines. */
 export interface BroughtHold {
   readonly fields: readonly string[];
   readonly lines: readonly PlacedLine[];
@@ -112,12 +112,11 @@ export class RedisMembers {
 
   async bringHolds(generation: number, holds: readonly BroughtHold[]): Promise<void> {
     const keys = new GenerationKeys(this.#keys, generation);
-    const args = holds.flatMap(({ fields, lines }) => [
-      ...fields,
-      `${lines.length}`,
-      ...lines.flatMap((line) => placeArgs(keys, line)),
-    ]);
-    await this.#run(generation, SCRIPTS.bringHolds, [], args);
+    for (let first = 0; first < holds.length; ) {
+      const page = new HoldsPage(keys);
+      while (first < holds.length && page.takes(holds[first])) first += 1;
+      await this.#run(generation, SCRIPTS.bringHolds, [], page.args());
+    }
   }
 
   /** Everything of a log is there; `for` one that did not come. */
@@ -169,6 +168,42 @@ export class RedisMembers {
     const { clock, repeatWindowMs, membership } = this.#options;
     const frame = { now: clock.now(), windowMs: repeatWindowMs, generation: `${generation ?? ''}`, membership, mark };
     return this.#redis.run(script, ...framed(this.#keys, frame, keys, args));
+  }
+}
+
+/** A script may unpack 8,000 values. */
+const ARGS_MOST = 6_000;
+
+/** So many purchases as one step takes; lines that several of them touch stand in it once. */
+class HoldsPage {
+  readonly #keys: GenerationKeys;
+  readonly #numbers = new Map<string, string>();
+  readonly #lines: string[] = [];
+  readonly #holds: string[] = [];
+
+  constructor(keys: GenerationKeys) {
+    this.#keys = keys;
+  }
+
+  /** Takes it, unless there is none or no room; there always is for the first. */
+  takes(hold: BroughtHold | undefined): boolean {
+    if (!hold || this.#lines.length + this.#holds.length > ARGS_MOST) return false;
+    this.#holds.push(...hold.fields, `${hold.lines.length}`, ...hold.lines.map((line) => this.#numberOf(line)));
+    return true;
+  }
+
+  args(): string[] {
+    return [`${this.#numbers.size}`, ...this.#lines, ...this.#holds];
+  }
+
+  #numberOf(line: PlacedLine): string {
+    const name = `${line.windowStart} ${this.#keys.line(line.budget, line.key, line.scope)}`;
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    const number = `${this.#numbers.size + 1}`;
+    this.#numbers.set(name, number);
+    this.#lines.push(...placeArgs(this.#keys, line));
+    return number;
   }
 }
 

@@ -120,10 +120,14 @@ export class RedisStore implements Store {
     await this.#write(at, SCRIPTS.end, [at.keys.hold(hold)], [hold, as]);
   }
 
-  async close({ hold, ending, whole }: Parameters<Store['close']>[0]): Promise<void> {
+  async close({ closings }: Parameters<Store['close']>[0]): Promise<void> {
     const at = this.#now();
-    const args = [hold, JSON.stringify(ending), whole ? '1' : '0'];
-    await this.#write(at, SCRIPTS.close, [at.keys.hold(hold)], args);
+    for (let first = 0; first < closings.length; first += PAGE) {
+      const page = closings.slice(first, first + PAGE);
+      const args = page.flatMap(({ hold, ending, whole }) => [hold, JSON.stringify(ending), whole ? '1' : '0']);
+      const keys = page.map(({ hold }) => at.keys.hold(hold));
+      await this.#write(at, SCRIPTS.close, keys, args);
+    }
   }
 
   async leave({ hold }: { hold: string }): Promise<void> {
@@ -167,10 +171,10 @@ export class RedisStore implements Store {
     return { kind: 'scopes' as const, scopes: [...fullest.values()] };
   }
 
-  async openHolds({ log }: { log: string | null }): Promise<OpenHold[]> {
+  async openHolds({ log, known }: Parameters<Store['openHolds']>[0]): Promise<OpenHold[]> {
     const at = this.#now();
     const ids = await this.#openIds(at);
-    const wanted = log === null ? ids : ids.filter((id) => id.startsWith(`${log}.`));
+    const wanted = ids.filter((id) => (log === null || id.startsWith(`${log}.`)) && !known?.has(id));
     return this.#paged(at, SCRIPTS.openHolds, wanted, answers.readOpenHolds);
   }
 

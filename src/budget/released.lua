@@ -2,7 +2,7 @@
 clock()
 local answer = {}
 for _, id in ipairs(ASKED) do
-  local hold = hold_of(id)
-  if hold and hold.state == 'voided' and hold.released == '1' then answer[#answer + 1] = id end
+  local found = redis.call('HMGET', T .. 'h:' .. id, 'state', 'released')
+  if found[1] == 'voided' and found[2] == '1' then answer[#answer + 1] = id end
 end
 return answer

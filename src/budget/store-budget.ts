@@ -5,6 +5,7 @@ import { GatewayFault, type MoneyState } from '../domain/fault.ts';
 import type {
   Abandoned,
   BudgetLine,
+  Closing,
   Ending,
   ExposeOutcome,
   HoldOutcome,
@@ -20,6 +21,7 @@ import { MAX_MICROS } from '../domain/money.ts';
 import type { Budget, ClaimTimes, StoreTerms } from './budget.ts';
 import { ClaimHasher, type ClaimHashes } from './claims.ts';
 import { LateSteps } from './late-steps.ts';
+import { lifeOf } from './membership.ts';
 import {
   type Again,
   type HoldAnswer,
@@ -57,11 +59,6 @@ export interface Place {
   letGo(): Promise<void>;
 }
 
-/** A new name for a life of this gateway. */
-export function lifeOf({ log, random }: Pick<BudgetOptions, 'log' | 'random'>): string {
-  return `${log}:${Buffer.from(random.bytes(9)).toString('base64url')}`;
-}
-
 /** The place of a gateway that has its store to itself. */
 function aloneOf(options: BudgetOptions): Place {
   return { life: lifeOf(options), generation: () => 0, agreed: async () => {}, letGo: async () => {} };
@@ -79,9 +76,7 @@ export class StoreBudget implements Budget {
   readonly #late: LateSteps;
   readonly #left: LateSteps;
   readonly #run: string;
-
   readonly #place: Place;
-
   /** Throws RangeError for an unknown time zone or a key that has not 32 bytes. */
   constructor(store: Store, options: BudgetOptions, place: Place = aloneOf(options)) {
     this.#place = place;
@@ -141,11 +136,17 @@ export class StoreBudget implements Budget {
   }
 
   close(hold: string, ending: Ending, whole: boolean): Promise<void> {
-    return this.#asked('exposed', this.#store.close({ hold, ending, whole }));
+    return this.closeAll([{ hold, ending, whole }]);
   }
 
-  async leave(hold: string): Promise<void> {
-    await this.#store.leave({ hold }).catch(() => this.#left.add(hold));
+  closeAll(closings: readonly Closing[]): Promise<void> {
+    return this.#asked('exposed', this.#store.close({ closings }));
+  }
+
+  async leave(hold: string): Promise<boolean> {
+    const failed = await this.#store.leave({ hold }).catch((fault: unknown) => ({ fault }));
+    if (failed) this.#left.add(hold);
+    return !failed;
   }
 
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined> {
@@ -176,8 +177,8 @@ export class StoreBudget implements Budget {
     return lines.flatMap((step) => answer.scopes.map((one) => lineState({ ...step, scope: one.scope }, one)));
   }
 
-  openHolds(log?: string): Promise<OpenHold[]> {
-    return this.#asked('untouched', this.#store.openHolds({ log: log ?? null }));
+  openHolds(log?: string, known?: ReadonlySet<string>): Promise<OpenHold[]> {
+    return this.#asked('untouched', this.#store.openHolds({ log: log ?? null, ...(known ? { known } : {}) }));
   }
 
   takeAbandoned(afterMs: number, most: number): Promise<Abandoned[]> {

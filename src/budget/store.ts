@@ -2,7 +2,7 @@
 // window bounds that the caller worked out; a store compares the bounds with its own clock and never trusts them.
 import type {
   Abandoned,
-  Ending,
+  Closing,
   ExposeOutcome,
   HoldOutcome,
   LineState,
@@ -113,7 +113,8 @@ export interface Store {
    * Does nothing for a hold that has ended; `released` leaves a mark for an unknown one, so that it can never be made.
    */
   end(step: { readonly hold: string; readonly as: EndAs }): Promise<void>;
-  close(step: { readonly hold: string; readonly ending: Ending; readonly whole: boolean }): Promise<void>;
+  /** Each by itself; when it throws, some may have been closed. */
+  close(step: { readonly closings: readonly Closing[] }): Promise<void>;
   leave(step: { readonly hold: string }): Promise<void>;
   lookUp(step: Pick<ClaimNames, 'key' | 'repeat'>): Promise<Purchase | undefined>;
   beat(step: { readonly run: string }): Promise<void>;
@@ -124,7 +125,7 @@ export interface Store {
     readonly line: Omit<LineStep, 'scope'>;
     readonly most: number;
   }): Promise<Again | { kind: 'scopes'; scopes: readonly (Counted & { readonly scope: string })[] }>;
-  openHolds(step: { readonly log: string | null }): Promise<OpenHold[]>;
+  openHolds(step: { readonly log: string | null; readonly known?: ReadonlySet<string> }): Promise<OpenHold[]>;
   takeAbandoned(step: { readonly afterMs: number; readonly most: number }): Promise<Abandoned[]>;
   released(step: { readonly holds: readonly string[] }): Promise<string[]>;
   spokenFor(step: null): Promise<string[]>;

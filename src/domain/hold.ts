@@ -111,6 +111,13 @@ export interface Ending {
   readonly receipt: string;
 }
 
+/** The end of the request of one hold; `whole`: its agent has the answer whole. */
+export interface Closing {
+  readonly hold: string;
+  readonly ending: Ending;
+  readonly whole: boolean;
+}
+
 /** An operator's order that no new payment be made for what it names. */
 export interface Stop {
   readonly kind: 'agent' | 'service' | 'wallet' | 'all';

@@ -1,7 +1,9 @@
 // The purchase from the hold to its end: exposed, intended, proved, sent once, judged, sealed, settled, answered. From
 // `intended` on it ends without the agent, and whatever cannot be known stays exposed.
 import { createHash } from 'node:crypto';
+import { HEARD_MS } from '../budget/store.ts';
 import { mppAuthorization, readPaymentReceipt } from '../challenge/credential.ts';
+import { sleep } from '../domain/clock.ts';
 import type { Ending } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
@@ -221,8 +223,7 @@ async function uncertain(
   code: UncertainCode,
   upstreamStatus: number | null,
 ): Promise<void> {
-  const hold = payment.order.request.id;
-  const { micros, redeemableUntil } = payment.order.request;
+  const { id: hold, micros, redeemableUntil, claim } = payment.order.request;
   const refusal = uncertainRefusal(code, upstreamStatus, formatMicros(micros), redeemableUntil);
   const settlement = upstreamStatus === null ? {} : { upstreamStatus };
   const entry = paymentEntry(parts, payment, 'uncertain', { settlement, code });
@@ -230,6 +231,9 @@ async function uncertain(
     entry,
     apply: (id) => parts.budget.close(hold, { code, upstreamStatus, receipt: id }, false),
   });
+  // Whoever is told may ask again at once, elsewhere, without a key: it has to be found there, or this gateway be gone.
+  const unknown = receipt === null && claim.key === null && !(await parts.budget.leave(hold));
+  if (unknown) await sleep(parts.timers, HEARD_MS);
   answerUnsealed(parts, payment.visit, refusal, receipt ?? payment.intended);
 }
 

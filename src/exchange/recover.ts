@@ -1,7 +1,7 @@
 // Finishes what a process that ended left open, from what is durable: before this gateway takes any work. It makes no
 // proof and sends nothing.
-import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
-import type { RefusalCode } from '../domain/refusal.ts';
+import type { Receipt } from '../domain/receipt.ts';
+import type { OpenIntent } from '../ledger/ledger.ts';
 import type { Parts } from './parts.ts';
 import { isUncertainCode, type UncertainCode } from './uncertain.ts';
 
@@ -18,28 +18,37 @@ export interface Recovered {
 /** Recovers this gateway's own purchases; throws when store or log do not answer, and can then be run again. */
 export async function recover(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<Recovered> {
   const { intents, outcomes } = await parts.ledger.unfinished();
-  await together(outcomes, async ({ receipt }) => {
+  await together(TOGETHER, outcomes, async ({ receipt }) => {
     await applyOutcome(parts, receipt);
     await parts.ledger.applied(receipt.seq);
   });
-  const released = new Set(await parts.budget.released(intents.map(({ receipt }) => receipt.hold?.id ?? '')));
-  const unsent = intents.filter(({ receipt }) => released.has(receipt.hold?.id ?? ''));
-  const open = intents.filter((intent) => !unsent.includes(intent));
-  await together(unsent, (intent) => sealUnsent(parts, intent));
-  await together(open, (intent) => sealUncertain(parts, intent));
-  const orphans = await releaseOrphans(parts);
+  const released = new Set(await parts.budget.released(intents.map(({ hold }) => hold)));
+  const unsent = intents.filter(({ hold }) => released.has(hold));
+  const open = intents.filter(({ hold }) => !released.has(hold));
+  await together(PAGES_TOGETHER, pagesOf(unsent), (page) => sealUnsent(parts, page));
+  await together(PAGES_TOGETHER, pagesOf(open), (page) => sealUncertain(parts, page));
+  const orphans = await releaseOrphans(parts, new Set(intents.map(({ hold }) => hold)));
   return { outcomes: outcomes.length, uncertain: open.length, released: orphans + unsent.length };
 }
 
-/** So many at once: their seals share syncs, and their steps share round trips. */
+/** So many at once: their steps share round trips. */
 const TOGETHER = 64;
+/** Intents that are ended by one step of the log; the next page is sealed while the store takes the last one. */
+const PAGE = 500;
+const PAGES_TOGETHER = 2;
 
-async function together<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+async function together<T>(lanes: number, all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
   const iterator = all.values();
   const lane = async () => {
     for (const one of iterator) await work(one);
   };
-  await Promise.all(Array.from({ length: Math.min(TOGETHER, all.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(lanes, all.length) }, lane));
+}
+
+function pagesOf(intents: readonly OpenIntent[]): number[][] {
+  return Array.from({ length: Math.ceil(intents.length / PAGE) }, (_, page) =>
+    intents.slice(page * PAGE, (page + 1) * PAGE).map(({ seq }) => seq),
+  );
 }
 
 /** Applies a sealed outcome to the store again; idempotent by hold id. */
@@ -64,42 +73,34 @@ function uncertainCode({ decision }: Receipt): UncertainCode | null {
   return isUncertainCode(decision?.code) ? decision.code : null;
 }
 
-/** An intent whose process ended before it learned the outcome: uncertain, and for its repeats not answered. */
-async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, intent: Sealed): Promise<void> {
-  const { receipt } = intent;
-  const hold = receipt.hold?.id;
-  if (hold === undefined) return;
-  const sealed = await parts.ledger.seal(againAs(receipt, 'uncertain', 'payment_uncertain'));
-  await parts.budget.close(
-    hold,
-    { code: 'payment_uncertain', upstreamStatus: null, receipt: sealed.receipt.id },
-    false,
-  );
-  await parts.ledger.applied(sealed.receipt.seq);
+/** Intents whose process ended before it learned the outcome: uncertain, and for their repeats not answered. */
+async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: readonly number[]): Promise<void> {
+  const code = 'payment_uncertain';
+  const sealed = await parts.ledger.endIntents({ seqs, kind: 'uncertain', code });
+  const closings = sealed.map(({ receipt }) => ({
+    hold: receipt.hold?.id ?? '',
+    ending: { code, upstreamStatus: null, receipt: receipt.id } as const,
+    whole: false,
+  }));
+  await parts.budget.closeAll(closings);
+  await parts.ledger.applied(...sealed.map(({ receipt }) => receipt.seq));
 }
 
 /**
- * An intent that became durable although its seal was answered with a failure: its hold was then released, and a hold
- * is released only where no proof will be made. What a person voided at another gateway is not that: a proof of it
- * may exist, and its end stands in the other one's log.
+ * Intents that became durable although their seal was answered with a failure: their holds were then released, and a
+ * hold is released only where no proof will be made. What a person voided at another gateway is not that: a proof of
+ * it may exist, and its end stands in the other one's log.
  */
-async function sealUnsent(parts: Pick<Parts, 'budget' | 'ledger'>, { receipt }: Sealed): Promise<void> {
-  const entry = againAs(receipt, 'voided', 'ledger_unavailable');
-  const sealed = await parts.ledger.seal(entry);
-  await parts.ledger.applied(sealed.receipt.seq);
+async function sealUnsent(parts: Pick<Parts, 'ledger'>, seqs: readonly number[]): Promise<void> {
+  const sealed = await parts.ledger.endIntents({ seqs, kind: 'voided', code: 'ledger_unavailable' });
+  await parts.ledger.applied(...sealed.map(({ receipt }) => receipt.seq));
 }
 
-function againAs(receipt: Receipt, kind: 'uncertain' | 'voided', code: RefusalCode): ReceiptEntry {
-  const { v: _v, log: _log, seq: _seq, prev: _prev, at: _at, id: _id, development: _development, ...entry } = receipt;
-  const decision = entry.decision === undefined ? {} : { decision: { ...entry.decision, code } };
-  return { ...entry, ...decision, kind };
-}
-
-/** Our own holds for which no intent was sealed: no proof can exist. */
-async function releaseOrphans(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<number> {
-  const open = await parts.budget.openHolds(parts.ledger.log);
+/** Our own holds for which no intent was sealed, none of `known`: no proof can exist. */
+async function releaseOrphans(parts: Pick<Parts, 'budget' | 'ledger'>, known: ReadonlySet<string>): Promise<number> {
+  const open = await parts.budget.openHolds(parts.ledger.log, known);
   const intended = new Set(await parts.ledger.intended(open));
   const orphans = open.filter(({ id }) => !intended.has(id));
-  await together(orphans, ({ id }) => parts.budget.release(id));
+  await together(TOGETHER, orphans, ({ id }) => parts.budget.release(id));
   return orphans.length;
 }

@@ -4,6 +4,7 @@ import type { Account, AccountHold, AccountOrder, AccountTotal } from '../domain
 import type { Operations, StateAccess } from '../domain/operations.ts';
 import { folder, type KeptPurchase, type Standing } from './account-fold.ts';
 
+type Row = Record<string, unknown>;
 type Since = readonly { readonly budget: string; readonly from: number }[];
 
 /** Receipts folded by one call; others wait for the state thread meanwhile. */
@@ -35,7 +36,7 @@ export function accountOperations(db: DatabaseSync, standing: Standing, now: () 
     'account.totals': read(totalsSince),
     'account.spent': read((since: Since) => withOpen(totalsSince(since), openPurchases(), since)),
     'account.holds': read(({ after, most, now: at }: { after: string; most: number; now: number }) =>
-      holds.all(after, at, most).map(holdOf),
+      holds.all(after, at, most),
     ),
     'account.orders': read(() => orders.all().map(orderOf)),
     'account.others': read(() => others.all()),
@@ -54,7 +55,8 @@ export function accountIn(state: Pick<StateAccess, 'call'>, sealed: () => number
     },
     totals: (since) => state.call('account.totals', since),
     spent: (since) => state.call('account.spent', since),
-    holds: (after, most, now) => state.call('account.holds', { after, most, now }),
+    // As rows, since texts pass between threads at much less cost than what they say.
+    holds: async (after, most, now) => (await state.call<Row[]>('account.holds', { after, most, now })).map(holdOf),
     orders: () => state.call('account.orders', null),
     others: () => state.call('account.others', null),
   };
@@ -76,7 +78,7 @@ function withOpen(totals: readonly AccountTotal[], open: readonly KeptPurchase[]
   return [...sums.values()];
 }
 
-function holdOf(row: Record<string, unknown>): AccountHold {
+function holdOf(row: Row): AccountHold {
   const { micros, ...purchase } = JSON.parse(String(row.purchase)) as KeptPurchase;
   return {
     ...{ id: String(row.id), exchange: String(row.exchange), state: row.state as AccountHold['state'] },
@@ -87,7 +89,7 @@ function holdOf(row: Record<string, unknown>): AccountHold {
   };
 }
 
-function orderOf(row: Record<string, unknown>): AccountOrder {
+function orderOf(row: Row): AccountOrder {
   return {
     ...{ name: String(row.name), stoppedAt: Number(row.stopped_at), startedAt: Number(row.started_at) },
     ...{ because: String(row.because), by: String(row.ordered_by) },

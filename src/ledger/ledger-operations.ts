@@ -7,11 +7,12 @@ import { bindReceipt, type DatedKey, type Head, type Link, nextLink, RECEIPT_TYP
 import { checkpointOperations } from './checkpoints.ts';
 import { openMaskKey } from './key-files.ts';
 import { type Keys, openKeys } from './key-ring.ts';
-import type { ReceiptFilter, Unfinished } from './ledger.ts';
+import type { ReceiptFilter } from './ledger.ts';
 import { addLogKey, datedKeys } from './log-keys.ts';
 import { receiptAt, sealedOf, selectReceipts, seqOfId } from './query.ts';
 import { checkSegments } from './segments.ts';
 import { headOf, prepareTables, RECEIPT_COLUMNS, type SELECTORS } from './tables.ts';
+import { unfinishedOperations } from './unfinished.ts';
 
 /** What the ledger needs to know in the state thread. */
 export interface LedgerSettings {
@@ -62,21 +63,18 @@ export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now
     ...{ log, keys: datedKeys(db), rotating: keys.rotating(), maskKey },
     newest: headOf(db).seq,
   });
-  const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
   const synced = db.prepare("INSERT OR REPLACE INTO ledger VALUES ('synced', ?)");
   return {
     'ledger.about': { durable: false, run: about },
     'ledger.seal': { durable: true, run: (entry) => seal(readEntry(entry)) },
-    'ledger.applied': { durable: false, run: (seq) => void applied.run(Number(seq)) },
     'ledger.find': { durable: false, run: (id) => find(db, seqOfId(log, String(id))) },
     'ledger.list': { durable: false, run: (filter) => list(db, filter as ReceiptFilter) },
     'ledger.exchange': { durable: false, run: (exchange) => ofExchange(db, String(exchange)) },
-    'ledger.intended': { durable: false, run: (holds) => intended(db, holds as readonly Named[]) },
-    'ledger.unfinished': { durable: false, run: () => unfinished(db) },
     'ledger.rotate': { durable: true, run: (rotation) => rotate(db, keys, seal, rotation as Rotation) },
     // What was committed before it, also by a process that is gone, is on the disk once this is answered.
     'ledger.sync': { durable: true, run: () => void synced.run(String(now())) },
     'ledger.retire': { durable: false, run: () => keys.retire() },
+    ...unfinishedOperations(db, (entry) => seal(readEntry(entry))),
     ...checkpointOperations(db, log, () => keys.current()),
   };
 }
@@ -180,29 +178,4 @@ function list(db: DatabaseSync, filter: ReceiptFilter): Sealed[] {
 
 function ofExchange(db: DatabaseSync, exchange: string): Sealed[] {
   return Array.from(selectReceipts(db, { exchange, ascending: true }), sealedOf);
-}
-
-/** A hold by its name and its exchange's. */
-interface Named {
-  readonly id: string;
-  readonly exchange: string;
-}
-
-function intended(db: DatabaseSync, holds: readonly Named[]): string[] {
-  const ids = (exchange: string): (string | undefined)[] =>
-    ofExchange(db, exchange).flatMap(({ receipt }) => (receipt.kind === 'intended' ? [receipt.hold?.id] : []));
-  return holds.filter(({ id, exchange }) => ids(exchange).includes(id)).map(({ id }) => id);
-}
-
-function unfinished(db: DatabaseSync): Unfinished {
-  const seqs = (sql: string): number[] =>
-    db
-      .prepare(sql)
-      .all()
-      .map((row) => Number(row.seq));
-  const sealed = (list: number[]): Sealed[] => list.map((seq) => find(db, seq)).filter((one) => one !== undefined);
-  return {
-    intents: sealed(seqs('SELECT intended AS seq FROM unfinished WHERE outcome IS NULL ORDER BY intended')),
-    outcomes: sealed(seqs('SELECT outcome AS seq FROM unfinished WHERE outcome IS NOT NULL ORDER BY outcome')),
-  };
 }

@@ -1,6 +1,7 @@
 // The append-only log of what the gateway did. A sealed receipt is durable before its promise resolves.
 
 import type { Receipt, ReceiptEntry, ReceiptKind, Sealed } from '../domain/receipt.ts';
+import type { RefusalCode } from '../domain/refusal.ts';
 import type { Cosignature, StoredCheckpoint } from './checkpoints.ts';
 import type { Rolled } from './roll.ts';
 
@@ -29,8 +30,13 @@ export interface Ledger {
   intended(holds: readonly { readonly id: string; readonly exchange: string }[]): Promise<string[]>;
   /** What recovery has to finish, oldest first. */
   unfinished(): Promise<Unfinished>;
-  /** The budget store has taken the outcome with this sequence number: it need not be applied again. */
-  applied(seq: number): Promise<void>;
+  /**
+   * Seals the end of purchases of which only the intent is sealed, all or none; answers what was sealed, in their
+   * order. It may be tried again when it throws, with what is unfinished then.
+   */
+  endIntents(end: IntentsEnd): Promise<readonly Sealed[]>;
+  /** The budget store has taken the outcomes with these sequence numbers: they need not be applied again. */
+  applied(...seqs: readonly number[]): Promise<void>;
   /** The HMAC (hex) of a query or body hash under the key that stays in the state folder. */
   mask(text: string): string;
   /** The public log keys as a JWKS, each with the log and the `seq` of the first receipt that it signs. */
@@ -61,9 +67,22 @@ export interface Ledger {
 /** Purchases whose end is not sealed, or sealed but perhaps not known to the budget store. */
 export interface Unfinished {
   /** `intended` receipts whose hold has no sealed outcome: a proof may exist. */
-  readonly intents: readonly Sealed[];
+  readonly intents: readonly OpenIntent[];
   /** The latest outcome (`settled`, `voided`, `uncertain`, `resolved`) of each hold that was not marked as applied. */
   readonly outcomes: readonly Sealed[];
+}
+
+/** An `intended` receipt by its number, and the hold that it names. */
+export interface OpenIntent {
+  readonly hold: string;
+  readonly seq: number;
+}
+
+/** How the purchases of these `intended` receipts ended: as receipts of this kind that say this code. */
+export interface IntentsEnd {
+  readonly seqs: readonly number[];
+  readonly kind: 'uncertain' | 'voided';
+  readonly code: RefusalCode;
 }
 
 /** What `receipts list` can select by; every given member must match. */

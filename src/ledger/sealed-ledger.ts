@@ -5,7 +5,7 @@ import { codeOf, type StateAccess } from '../domain/operations.ts';
 import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import { jwksOf } from './chain.ts';
 import type { Cosignature, StoredCheckpoint } from './checkpoints.ts';
-import type { Ledger, ReceiptFilter, Unfinished } from './ledger.ts';
+import type { IntentsEnd, Ledger, ReceiptFilter, Unfinished } from './ledger.ts';
 import type { LedgerAbout, Rotation, SealedLink, SealedRotation } from './ledger-operations.ts';
 import type { Rolled } from './roll.ts';
 
@@ -43,8 +43,7 @@ class SealedLedger implements Ledger {
   async seal(entry: ReceiptEntry): Promise<Sealed> {
     const { link, hash } = await ask<SealedLink>(this.#state, 'ledger.seal', entry, moneyOf(entry));
     const receipt = { ...entry, ...link };
-    this.#newest = Math.max(this.#newest, link.seq);
-    this.#sealed(receipt);
+    this.#isSealed(receipt);
     return { receipt, hash };
   }
 
@@ -81,8 +80,14 @@ class SealedLedger implements Ledger {
     return ask(this.#state, 'ledger.unfinished', undefined, 'untouched');
   }
 
-  applied(seq: number): Promise<void> {
-    return ask(this.#state, 'ledger.applied', seq, 'untouched');
+  async endIntents(end: IntentsEnd): Promise<readonly Sealed[]> {
+    const sealed = await ask<Sealed[]>(this.#state, 'ledger.endIntents', end, 'exposed');
+    for (const { receipt } of sealed) this.#isSealed(receipt);
+    return sealed;
+  }
+
+  applied(...seqs: readonly number[]): Promise<void> {
+    return ask(this.#state, 'ledger.applied', seqs, 'untouched');
   }
 
   mask(text: string): string {
@@ -108,6 +113,11 @@ class SealedLedger implements Ledger {
     await ask(this.#state, 'ledger.sync', undefined, 'untouched');
     await ask(this.#state, 'ledger.retire', undefined, 'untouched');
     this.#about = await ask<LedgerAbout>(this.#state, 'ledger.about', undefined, 'untouched');
+  }
+
+  #isSealed(receipt: Receipt): void {
+    this.#newest = Math.max(this.#newest, receipt.seq);
+    this.#sealed(receipt);
   }
 
   async checkpoint(): Promise<StoredCheckpoint | null> {

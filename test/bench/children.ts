@@ -3,7 +3,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 
 /** The core of the load and of what stands behind the measured server, and the core of the measured server. */
 export const CORE = { load: 0, measured: 1 } as const;
@@ -48,6 +48,15 @@ export function pin(pid: number, core: number): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Lets a process run on every core again, since it begins on those of whoever started it. */
+export function unpin(pid: number): void {
+  try {
+    execFileSync('taskset', ['-a', '-c', '-p', `0-${cpus().length - 1}`, `${pid}`], { stdio: 'ignore' });
+  } catch {
+    // Where nothing can be bound nothing is.
   }
 }
 

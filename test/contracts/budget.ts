@@ -303,6 +303,23 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       expect(await budget.lookUp(claimOf())).toBeUndefined();
     });
 
+    test('many are closed at once, each with its ending; what was never exposed is passed over', async () => {
+      const [first, second] = [await exposed(budget), await exposed(budget)];
+      const held = askOf({ claim: keyed() });
+      await budget.hold(held);
+      const endings = [first.id, 'unknown.1', held.id, second.id].map((hold, n) => ({
+        ...{ hold, whole: false },
+        ending: { ...ENDING, receipt: `here.${n}` },
+      }));
+      await budget.closeAll(endings);
+      const open = await budget.openHolds();
+      expect(open.map(({ id, state, ending }) => [id, state, ending?.receipt])).toEqual([
+        [first.id, 'uncertain', 'here.0'],
+        [second.id, 'uncertain', 'here.3'],
+        [held.id, 'held', undefined],
+      ]);
+    });
+
     test('an answer under way is running until its time is over', async () => {
       const request = await exposed(budget, { claim: keyed() }, 500);
       await budget.settle(request.id);
@@ -663,6 +680,8 @@ export function budgetContract(name: string, open: () => Promise<StoreHouse>): v
       expect(holds[2]?.ending).toEqual(ENDING);
       expect((await budget.openHolds('there')).map((hold) => hold.id)).toEqual(['there.1']);
       expect(await budget.openHolds('ther')).toEqual([]);
+      const known = new Set([open.id, 'there.1']);
+      expect((await budget.openHolds(undefined, known)).map(({ id }) => id)).toEqual([held.id, closed.id]);
     });
 
     test('scopes are listed fullest first', async () => {

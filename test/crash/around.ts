@@ -19,6 +19,7 @@ const STEPS: ReadonlyMap<string, string> = new Map([
   ['expose', 'exposed'],
   ['settle', 'settled'],
   ['close', 'closed'],
+  ['closeAll', 'closed'],
 ]);
 
 /** The same object, but for these methods. */
@@ -35,7 +36,9 @@ function withMethods<T extends object>(real: T, methods: Partial<T>): T {
 function budgetOf(real: Budget): Budget {
   const stepped = [...STEPS].map(([step, done]) => {
     const run = Reflect.get(real, step).bind(real);
-    return [step, (...given: unknown[]) => sentAndDone(`${step} sent`, run(...given), done)];
+    // One moment, whether a purchase closes its hold or recovery those of many.
+    const sent = `${step.replace(/All$/, '')} sent`;
+    return [step, (...given: unknown[]) => sentAndDone(sent, run(...given), done)];
   });
   return withMethods(real, Object.fromEntries(stepped));
 }
@@ -126,9 +129,16 @@ export const openLedger =
         reach(`${wordFor(entry.kind)} sealed`);
         return sealed;
       },
-      applied: async (seq) => {
-        reach(`${words.get(seq)} before mark`);
-        await ledger.applied(seq);
+      endIntents: async (end) => {
+        reach('outcome before seal');
+        const sealed = await ledger.endIntents(end);
+        for (const { receipt } of sealed) words.set(receipt.seq, 'outcome');
+        reach('outcome sealed');
+        return sealed;
+      },
+      applied: async (...seqs) => {
+        reach(`${words.get(seqs[0] ?? 0)} before mark`);
+        await ledger.applied(...seqs);
       },
     });
   };

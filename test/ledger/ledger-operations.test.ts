@@ -9,8 +9,7 @@ import { freshDir, openLog, purchase, START, type TestLog } from './log.ts';
 
 const unfinished = (log: TestLog): { intents: number[]; outcomes: number[] } => {
   const { intents, outcomes } = log.run('ledger.unfinished') as Unfinished;
-  const seqs = (list: readonly Sealed[]) => list.map(({ receipt }) => receipt.seq);
-  return { intents: seqs(intents), outcomes: seqs(outcomes) };
+  return { intents: intents.map(({ seq }) => seq), outcomes: outcomes.map(({ receipt }) => receipt.seq) };
 };
 
 const list = (log: TestLog, filter: ReceiptFilter): number[] =>
@@ -59,15 +58,33 @@ test('an intent is unfinished until its outcome is sealed, the outcome until it 
   log.seal(purchase('settled', 1));
   log.seal(purchase('delivered', 1));
   expect(unfinished(log)).toEqual({ intents: [2], outcomes: [3] });
-  log.run('ledger.applied', 3);
+  log.run('ledger.applied', [3]);
   log.seal(purchase('uncertain', 2));
   expect(unfinished(log)).toEqual({ intents: [], outcomes: [5] });
   log.seal(purchase('resolved', 2));
   expect(unfinished(log)).toEqual({ intents: [], outcomes: [6] });
-  log.run('ledger.applied', 5);
+  log.run('ledger.applied', [5]);
   expect(unfinished(log)).toEqual({ intents: [], outcomes: [6] });
-  log.run('ledger.applied', 6);
+  log.run('ledger.applied', [6]);
   expect(unfinished(log)).toEqual({ intents: [], outcomes: [] });
+});
+
+test('intents are ended together: what they say, with another kind and code, as links of the chain', () => {
+  const log = openLog();
+  const decision = { policy: 'ab'.repeat(32), entitlement: 'e', outcome: 'allowed' as const, checks: [] };
+  log.seal({ ...purchase('intended', 1), decision });
+  for (const n of [2, 3]) log.seal(purchase('intended', n));
+  const end = { seqs: [1, 3], kind: 'uncertain', code: 'payment_uncertain' };
+  const sealed = log.run('ledger.endIntents', end) as Sealed[];
+  expect(sealed.map(({ receipt }) => receipt)).toMatchObject([
+    { ...purchase('uncertain', 1), decision: { ...decision, code: 'payment_uncertain' }, seq: 4 },
+    { ...purchase('uncertain', 3), seq: 5, prev: sealed[0]?.hash },
+  ]);
+  expect(unfinished(log)).toEqual({ intents: [2], outcomes: [4, 5] });
+  expect(log.run('ledger.list', { kind: 'uncertain', ascending: true })).toEqual(sealed);
+  log.run('ledger.applied', [4, 5]);
+  expect(unfinished(log)).toEqual({ intents: [2], outcomes: [] });
+  expect(() => log.run('ledger.endIntents', { ...end, seqs: [9] })).toThrow();
 });
 
 test('cutting back to a mark leaves what was unfinished at that mark', () => {

@@ -162,6 +162,18 @@ test('what a later process folds into its account is the same, wherever the rece
 
 const FOLDED = 'SELECT seq FROM account_folded';
 
+test('an intent that lies in a segment is still found by recovery, and ended', async () => {
+  const log = openLog(freshDir(), 10);
+  log.seal(purchase('intended', 1));
+  for (let n = 2; n <= 15; n += 1) log.seal(purchase('refused', n));
+  expect(await log.roll()).toBeUndefined();
+  expect(log.run('ledger.unfinished')).toMatchObject({ intents: [{ hold: 'hold-1', seq: 1 }] });
+  expect(log.run('ledger.intended', [{ id: 'hold-1', exchange: 'exchange-1' }])).toEqual(['hold-1']);
+  log.run('ledger.endIntents', { seqs: [1], kind: 'uncertain', code: 'payment_uncertain' });
+  expect(log.reader.find(`${log.reader.log}.16`)?.receipt).toMatchObject({ kind: 'uncertain', hold: { id: 'hold-1' } });
+  expect(log.run('ledger.unfinished')).toMatchObject({ intents: [] });
+});
+
 /** A log of 40 receipts, the first 30 in segments of 10. */
 async function inSegments(): Promise<TestLog> {
   const log = filled(10, 40);

@@ -90,7 +90,9 @@ export class Buyers {
   #headers(purchase: PlannedPurchase, request: string, attempt: number): string[] {
     const ends = Math.floor(this.#world.plan.startMs / 1_000) + purchase.tokenLastsS;
     return [
-      ...['Purser-Token', `${purchase.agent}~${ends}`, 'X-Request', request, 'X-Purchase', purchase.id],
+      ...(purchase.sends === 'noToken' ? [] : ['Purser-Token', `${purchase.agent}~${ends}`]),
+      ...(purchase.sends === 'ownPayment' ? ['Authorization', 'Payment e30'] : []),
+      ...['X-Request', request, 'X-Purchase', purchase.id],
       ...(purchase.key === null ? [] : ['Idempotency-Key', purchase.key]),
       ...(purchase.maxPrice === null ? [] : ['Purser-Max-Price', purchase.maxPrice]),
       ...(purchase.saysRetry && attempt > 1 ? ['X-Stainless-Retry-Count', String(attempt - 1)] : []),

@@ -58,6 +58,7 @@ export class Disk {
     this.#db = new SimulatedDatabase(file);
     this.#db.exec('PRAGMA journal_mode=MEMORY');
     this.#db.exec('PRAGMA synchronous=OFF');
+    this.#db.exec('PRAGMA locking_mode=EXCLUSIVE');
     this.#db.exec('CREATE TABLE ledger (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID');
     this.#db.prepare("INSERT INTO ledger VALUES ('log', ?)").run(log);
     this.#watchCommits();

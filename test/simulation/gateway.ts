@@ -101,6 +101,12 @@ export class SimulatedGateway {
     this.#life?.end();
   }
 
+  /** Has its process do something, unless there is none. */
+  order(work: (budget: Budget) => void): void {
+    const running = this.#running;
+    if (running) this.#world.timeline.after(0, () => work(running.budget), running.life);
+  }
+
   /** Serves a request; `ended` is told what came, or null when nothing did. */
   serve(options: Parameters<typeof visit>[0], ended: (answer: AgentAnswer | null) => void): Visiting | null {
     const running = this.#running;
@@ -113,8 +119,9 @@ export class SimulatedGateway {
       ended(answer);
     });
     this.#visits.set(visiting, ended);
-    void running.exchange.handle(visiting.request, visiting.response, false);
-    return visiting;
+    const { timeline } = this.#world;
+    timeline.after(0, () => void running.exchange.handle(visiting.request, visiting.response, false), running.life);
+    return { ...visiting, leave: () => void timeline.after(0, visiting.leave, running.life) };
   }
 
   #ended(life: Life): void {
@@ -172,7 +179,7 @@ export class SimulatedGateway {
       from: (peer) => peer ?? 'unknown',
       identify: (token) => town.identify(token, clock.now()),
       policy: () => this.set(),
-      ...{ assets: town.ASSETS, wallets: [openSandboxWallet(wallet)] },
+      ...{ assets: town.ASSETS, wallets: world.plan.walletless === this.name ? [] : [openSandboxWallet(wallet)] },
       ...{ answers: new Set(['sandbox/charge']), acceptPayment: 'sandbox/charge', budget, ledger },
       ready: () => status.recovered && authority.agreed() && budget.generation() !== null,
       ...{ kept: new KeptAnswers(1_000_000), limits: town.LIMITS, watch },

@@ -1,4 +1,5 @@
-// A process of its own in which one bug is planted: runs seeds until it is found, and writes what was found as JSON.
+// A process of its own in which one bug is planted: runs seeds until it is found, first the one that found it before,
+// and writes what was found as JSON.
 import { type Planted, plant } from './plant.ts';
 
 const [, , name = '', most = '1000'] = process.argv;
@@ -9,7 +10,7 @@ const { run } = await import('./run.ts');
 const { shrink } = await import('./shrink.ts');
 
 let tried = 0;
-for (let seed = 1; tried < Number(most); seed += 1) {
+for (let seed = planted.seed ?? 1, next = 1; tried < Number(most); seed = next, next += 1) {
   const plan = planOf(seed);
   if (planted.store !== undefined && plan.store !== planted.store) continue;
   tried += 1;

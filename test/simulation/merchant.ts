@@ -40,7 +40,7 @@ export interface Answered {
 /** What a merchant does to a request that asks for its price. */
 export const DEMANDS = {
   ...{ fair: 60, same: 6, brief: 3, dear: 3, foreignPayee: 2, foreignAsset: 2, zero: 2, garbled: 2, expired: 2 },
-  ...{ free: 4, broken: 2, twoOffers: 6, points: 14, slow: 10 },
+  ...{ free: 4, broken: 2, twoOffers: 6, points: 14, slow: 10, elsewhere: 2, paidAlready: 4, otherBody: 2 },
 };
 
 /** What a merchant does to a payment; those that begin with `take` have the money in their books. */
@@ -78,6 +78,7 @@ export class Merchant {
   readonly #seen = new Set<string>();
   readonly #told: (what: string, taken: Taken | null) => void;
   #latest: string | null = null;
+  #paid: Asked | null = null;
   #count = 0;
 
   /** `told` hears of each demand and each payment, and what was done with it. */
@@ -112,6 +113,10 @@ export class Merchant {
     this.#told(`demand ${demand}`, null);
     if (demand === 'free') return served('for nothing', chance.between(1, 30));
     if (demand === 'broken') return { ...served('broken', 5), status: 503 };
+    if (demand === 'elsewhere') return redirected(chance.between(1, 30));
+    if (demand === 'paidAlready' && this.#paid && this.#paid.expiresAt > this.#now()) {
+      return demanded([this.#paid.header], 5);
+    }
     const latest = this.#latest === null ? undefined : this.#asked.get(this.#latest);
     if (demand === 'same' && latest && latest.expiresAt > this.#now() + 2_000) return demanded([latest.header], 5);
     const headers =
@@ -132,7 +137,10 @@ export class Merchant {
     const request = Buffer.from(JSON.stringify(text)).toString('base64url');
     const expires = new Date(expiresAt).toISOString();
     const shown = demand === 'garbled' ? `${request}=!` : request;
-    const params = { id, realm: `${this.id}.test`, method: 'sandbox', intent: 'charge', request: shown, expires };
+    const params = {
+      ...{ id, realm: `${this.id}.test`, method: 'sandbox', intent: 'charge', request: shown, expires },
+      ...(demand === 'otherBody' ? { digest: `sha-256=:${Buffer.alloc(32, 1).toString('base64')}:` } : {}),
+    };
     const header = `Payment ${Object.entries(params)
       .map(([name, value]) => `${name}="${value}"`)
       .join(', ')}`;
@@ -181,7 +189,7 @@ export class Merchant {
       case 'refuseForbidden':
         return { ...usual, status: 403 };
       case 'takeAndRedirect':
-        return { ...usual, status: 302, headers: ['Location', 'https://elsewhere.test/'] };
+        return redirected(usual.afterMs);
     }
   }
 
@@ -201,6 +209,7 @@ export class Merchant {
       return 'a wrong signature';
     }
     this.#seen.add(payload.nonce);
+    this.#paid = asked;
     return {
       ...{ service: this.id, nonce: payload.nonce, key: payload.key, challenge: challenge.id },
       ...{ atoms: asked.atoms, currency: asked.currency, at: this.#now() },
@@ -233,6 +242,11 @@ function keyOf(x: string): KeyObject {
 }
 
 const served = (body: string, afterMs: number): Answered => ({ status: 200, headers: [], body, afterMs, breaks: 'no' });
+
+const redirected = (afterMs: number): Answered => ({
+  ...served('elsewhere', afterMs),
+  ...{ status: 302, headers: ['Location', 'https://elsewhere.test/'] },
+});
 
 const demanded = (challenges: readonly string[], afterMs: number): Answered => ({
   ...{ status: 402, body: 'pay first', afterMs, breaks: 'no' as const },

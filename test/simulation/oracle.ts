@@ -13,7 +13,8 @@ import {
 import type { Asked } from './buyer.ts';
 import type { SimulatedGateway } from './gateway.ts';
 import type { Taken } from './merchant.ts';
-import { BUDGETS, LIMITS } from './town.ts';
+import { MIDNIGHT, type PlannedPurchase } from './plan.ts';
+import { BUDGETS, LIMITS, REVIEWED } from './town.ts';
 import type { World } from './world.ts';
 
 /** What was violated, and how. */
@@ -37,8 +38,10 @@ interface Intent {
 /** Amounts in ten-thousandths of a micro-unit: points are worth 7000.3337 of them, and cents 10,000 whole ones. */
 const WORTH: Readonly<Record<string, bigint>> = { usd: 10_000n * 10_000n, pts: 70_003_337n };
 
-/** From taking up a policy set to the last intent that may still be sealed by the one before. */
-const POLICY_BOUND_MS = 3_000;
+/** From the last look at an agent's standing to its intent in the log, on a disk that is not slow. */
+const STANDING_MS = 600;
+/** So many batches of a slow disk lie between them. */
+const STANDING_BATCHES = 4;
 
 const NO_MONEY_CODES = new Set([
   ...['token_missing', 'token_invalid', 'token_expired', 'agent_unknown', 'agent_suspended', 'service_unknown'],
@@ -56,7 +59,7 @@ const NO_MONEY_CODES = new Set([
   ...['ledger_unavailable', 'in_flight', 'already_paid'],
 ]);
 
-/** Heartbeats that were answered are not further apart than this, also on bad links; ms. */
+/** Heartbeats that were answered are not further apart than this, also on bad links, but for pauses; ms. */
 const HEARTBEATS_MS = 5_000;
 
 /** The judge of one run. */
@@ -73,8 +76,9 @@ export class Oracle {
   readonly #takenByHold = new Map<string, Taken>();
   readonly #takenByChallenge = new Map<string, Taken>();
   readonly #takenByRequest = new Map<string, Taken>();
-  readonly #takenByPurchase = new Map<string, Taken>();
-  readonly #spent = new Map<string, bigint>();
+  readonly #takenByPurchase = new Map<string, Taken[]>();
+  /** Ten-thousandths of a micro-unit by line and by where its window starts. */
+  readonly #spent = new Map<string, Map<number, bigint>>();
   readonly #closed = new Set<string>();
   readonly #policySince = new Map<string, { readonly name: string; readonly at: number }>();
   #fresh: Taken[] = [];
@@ -85,11 +89,17 @@ export class Oracle {
   #generation = 0;
   /** The generation in which the store has forgotten something. */
   #damaged = -1;
+  readonly #dropped = new Map<string, LineEntry>();
   #version = -1;
   #versions = new Map<string, number>();
+  readonly #standingMs: number;
+  readonly #longestPauseMs: number;
 
   constructor(world: World, gateways: readonly SimulatedGateway[]) {
     this.#world = world;
+    const slowest = Math.max(0, ...world.plan.faults.map((fault) => (fault.kind === 'diskSlow' ? fault.stallMs : 0)));
+    this.#longestPauseMs = Math.max(0, ...world.plan.faults.map((fault) => (fault.kind === 'pause' ? fault.ms : 0)));
+    this.#standingMs = STANDING_MS + STANDING_BATCHES * slowest;
     this.#gateways = gateways;
     world.taken = (taken) => this.#fresh.push(taken);
     for (const { name } of gateways) this.#logs.set(name, new LogReader());
@@ -128,7 +138,13 @@ export class Oracle {
    */
   storeForgot(): void {
     this.#damaged = this.#generation;
-    this.#newest -= HEARTBEATS_MS;
+    this.#newest -= HEARTBEATS_MS + this.#longestPauseMs;
+  }
+
+  /** These lines were there before a key was dropped. One whose window is over is not read again, so never missed. */
+  linesDropped(before: ReadonlyMap<string, LineEntry>): void {
+    const { lines } = this.readStore();
+    for (const [place, line] of before) if (!lines.has(place)) this.#dropped.set(place, line);
   }
 
   /** A gateway took up another policy set. */
@@ -189,9 +205,15 @@ export class Oracle {
     }
     for (const [place, paid] of counted) {
       // Parts of a rolling line are forgotten when they are old.
-      if (!lines.has(place) && !place.startsWith('service-minute'))
-        throw new Violation('2', `${place} is not counted, and ${paid} was paid`);
+      if (lines.has(place) || place.startsWith('service-minute') || this.#isOver(place)) continue;
+      throw new Violation('2', `${place} is not counted, and ${paid} was paid`);
     }
+  }
+
+  #isOver(place: string): boolean {
+    const dropped = this.#dropped.get(place);
+    const lengthMs = dropped && BUDGETS[dropped.budget as keyof typeof BUDGETS].lengthMs;
+    return dropped !== undefined && lengthMs !== null && dropped.start + (lengthMs ?? 0) <= this.#world.timeline.now;
   }
 
   readStore(): StoreEntries {
@@ -228,6 +250,7 @@ export class Oracle {
       this.#refused.add(exchange);
     }
     if (!hold) return;
+    if (kind === 'intended' || kind === 'settled') this.#world.moment(kind, hold.id);
     const kinds = this.#kinds.get(hold.id) ?? [];
     this.#kinds.set(hold.id, [...kinds, kind]);
     if (kind === 'intended') this.#judgeIntent(gateway, receipt);
@@ -248,14 +271,24 @@ export class Oracle {
     if (this.#refused.has(exchange)) throw new Violation('4', `${exchange} is refused and intended`);
     const places = hold.budgets.map((line) => placeOf(line.id, line.scope, Date.parse(line.window)));
     this.#intents.set(proof.identity.split(':')[1] ?? '', { receipt, hold: hold.id, places, gateway });
-    const since = this.#policySince.get(gateway);
-    const forbidden = since?.name === 'annSuspended' ? 'ann' : since?.name === 'bobRevoked' ? 'bob' : null;
-    if (since && agent?.id === forbidden && this.#world.timeline.now > since.at + POLICY_BOUND_MS) {
+    const lost = this.#lostStanding(gateway, agent?.id);
+    if (lost !== undefined && this.#world.timeline.now > lost + this.#standingMs) {
       throw new Violation(
         '9',
-        `${id}: ${agent.id} pays ${this.#world.timeline.now - since.at} ms after it lost its standing`,
+        `${id}: ${agent?.id} pays ${this.#world.timeline.now - lost} ms after it lost its standing`,
       );
     }
+  }
+
+  /** Since when this gateway has known that an agent may pay nothing; undefined when it may, or nobody can say. */
+  #lostStanding(gateway: string, agent: string | undefined): number | undefined {
+    const since = this.#policySince.get(gateway);
+    const resumed = this.#gateways.find(({ name }) => name === gateway)?.life?.pausedUntil ?? 0;
+    const forbidden = since?.name === 'annSuspended' ? 'ann' : since?.name === 'bobRevoked' ? 'bob' : null;
+    if (since && agent === forbidden) return Math.max(since.at, resumed);
+    // A gateway whose clock was set does not know when its agent's time is over.
+    const set = this.#world.plan.faults.some(({ kind }) => kind === 'clockStep');
+    return agent === REVIEWED && this.#world.timeline.now >= MIDNIGHT && !set ? Math.max(MIDNIGHT, resumed) : undefined;
   }
 
   #judgeStore({ holds, lines, stops, generation, open }: StoreEntries): void {
@@ -295,6 +328,7 @@ export class Oracle {
     if (!before && hold.state === 'held' && this.#holds.size > 0 && hold.heldAt < this.#newest) {
       throw new Violation('13', `the store's time went back by ${this.#newest - hold.heldAt} ms`);
     }
+    if (hold.state === 'held' || hold.state === 'exposed') this.#world.moment(hold.state, hold.id);
     if (hold.state === 'held') this.#newest = Math.max(this.#newest, hold.heldAt);
     const allowed = before ? MOVES[before.state]?.includes(hold.state) : true;
     if (!allowed) throw new Violation('6', `hold ${hold.id} went from ${before?.state} to ${hold.state}`);
@@ -346,10 +380,11 @@ export class Oracle {
   }
 
   #judgePayment(taken: Taken): void {
-    const { nonce, request, purchase } = taken;
+    const { nonce, request } = taken;
     const intent = this.#intents.get(nonce);
     if (!intent) throw new Violation('3', `${request} was paid (${nonce}) without a durable intent`);
     const { hold, receipt, places } = intent;
+    this.#world.moment('taken', hold);
     if (receipt.challenge?.id !== taken.challenge)
       throw new Violation('10', `${request} answers another challenge than decided`);
     const worth = taken.atoms * (WORTH[taken.currency] ?? 0n);
@@ -361,7 +396,7 @@ export class Oracle {
     once(this.#takenByHold, hold, taken, 'hold');
     once(this.#takenByChallenge, `${taken.service} ${taken.challenge}`, taken, 'challenge');
     once(this.#takenByRequest, request, taken, 'request');
-    once(this.#takenByPurchase, purchase, taken, 'purchase');
+    this.#judgePurchase(taken);
     if (this.#closed.has(request)) throw new Violation('5', `${request} was refused, and is paid`);
     const state = this.#holds.get(hold)?.state;
     // A store that has forgotten it is about to be rebuilt.
@@ -369,13 +404,42 @@ export class Oracle {
     if (state !== 'exposed' && state !== 'settled' && !forgotten) {
       throw new Violation('3', `${request} is paid while its hold is ${state ?? 'not there'}`);
     }
-    for (const place of places) {
-      const spent = (this.#spent.get(place) ?? 0n) + worth;
-      this.#spent.set(place, spent);
-      const [budget = ''] = place.split(' ');
-      const { limit } = BUDGETS[budget as keyof typeof BUDGETS];
-      if (spent > limit * this.#world.plan.times * 10_000n)
-        throw new Violation('1', `${place}: ${spent}/10000 was paid`);
+    for (const place of places) this.#judgeSpent(place, worth);
+  }
+
+  /** Equal requests without a key cannot be told apart: no more of them are paid than were wanted. */
+  #judgePurchase(taken: Taken): void {
+    const { purchases } = this.#world.plan;
+    const one = purchases.find(({ id }) => id === taken.purchase);
+    const equal = ({ agent, service, method, path, body, key }: PlannedPurchase): string | null =>
+      key === null ? JSON.stringify([agent, service, method, path, body]) : null;
+    const name = (one && equal(one)) ?? taken.purchase;
+    const paid = [...(this.#takenByPurchase.get(name) ?? []), taken];
+    this.#takenByPurchase.set(name, paid);
+    const wanted = purchases.filter((other) => equal(other) === name).length;
+    if (paid.length <= Math.max(1, wanted)) return;
+    throw new Violation(
+      '5',
+      `the purchase ${taken.purchase} is paid twice: ${paid.map(({ nonce }) => nonce).join(', ')}`,
+    );
+  }
+
+  /** What the books say of one window; of a rolling budget, of each that this part is in. */
+  #judgeSpent(place: string, worth: bigint): void {
+    const [budget = ''] = place.split(' ');
+    const line = place.slice(0, place.lastIndexOf(' '));
+    const parts = this.#spent.get(line) ?? new Map<number, bigint>();
+    this.#spent.set(line, parts);
+    const start = Number(place.slice(line.length));
+    parts.set(start, (parts.get(start) ?? 0n) + worth);
+    const terms = BUDGETS[budget as keyof typeof BUDGETS];
+    const lengthMs = 'rolling' in terms ? terms.lengthMs : 1;
+    for (const end of parts.keys()) {
+      let spent = 0n;
+      for (const [at, part] of parts) if (at > end - lengthMs && at <= end) spent += part;
+      if (spent > terms.limit * this.#world.plan.times * 10_000n) {
+        throw new Violation('1', `${line} ${end}: ${spent}/10000 was paid`);
+      }
     }
   }
 }

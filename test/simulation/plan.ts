@@ -23,13 +23,17 @@ export interface PlannedPurchase {
   readonly saysRetry: boolean;
   readonly maxPrice: string | null;
   readonly tokenLastsS: number;
+  /** What is wrong with its headers. */
+  readonly sends: 'all' | 'noToken' | 'ownPayment';
 }
 
 /** What can go wrong, and what people do. */
 export type Fault =
   | { readonly kind: 'kill' | 'powerLoss'; readonly downMs: number }
   | { readonly kind: 'killAtEvent'; readonly events: number; readonly downMs: number }
-  | { readonly kind: 'diskFull' | 'diskUnsynced' | 'diskSlow'; readonly ms: number }
+  | { readonly kind: 'pause'; readonly ms: number }
+  | { readonly kind: 'diskFull' | 'diskUnsynced'; readonly ms: number }
+  | { readonly kind: 'diskSlow'; readonly ms: number; readonly stallMs: number }
   | { readonly kind: 'clockStep'; readonly byMs: number; readonly ms: number }
   | { readonly kind: 'cutOff'; readonly ms: number }
   | { readonly kind: 'redisRestarts'; readonly ms: number; readonly forgets: number }
@@ -43,7 +47,17 @@ export type Fault =
   | { readonly kind: 'policy'; readonly name: PolicyName; readonly ms: number }
   | { readonly kind: 'stop'; readonly what: 'agent' | 'service' | 'all'; readonly id: string; readonly ms: number };
 
-export type PlannedFault = Fault & { readonly id: string; readonly atMs: number; readonly gateway: number };
+/** What a fault can wait for: a hold was made or exposed, its intent or payment sealed, or a service took the money. */
+export const MOMENTS = ['held', 'exposed', 'intended', 'taken', 'settled'] as const;
+export type Moment = (typeof MOMENTS)[number];
+
+export type PlannedFault = Fault & {
+  readonly id: string;
+  readonly atMs: number;
+  readonly gateway: number;
+  /** It strikes at the first such moment from its time on, the gateway whose purchase that is. */
+  readonly on: Moment | null;
+};
 
 /** A whole run. */
 export interface Plan {
@@ -56,47 +70,68 @@ export interface Plan {
   readonly storm: number;
   readonly purchases: readonly PlannedPurchase[];
   readonly faults: readonly PlannedFault[];
+  /** A gateway that has no wallet. */
+  readonly walletless: string | null;
   /** When faults stop and everything is mended. */
   readonly mendsMs: number;
 }
 
-/** Faults that no gateway survives yet are left out. */
-const NOT_YET: ReadonlySet<Fault['kind']> = new Set<Fault['kind']>([]);
+/** When an hour and a day turn over, and the review date of one agent passes. */
+export const MIDNIGHT = Date.UTC(2027, 2, 14);
+const SHORT_MS = 25_000;
+/** Longer than a rolling window is. */
+const LONG_MS = 80_000;
 
-const MIDNIGHT = Date.UTC(2027, 2, 14);
-const DURATION_MS = 25_000;
+/** Who buys where, and for how long. */
+interface Town {
+  readonly gateways: number;
+  readonly lastsMs: number;
+  readonly agents: readonly AgentId[];
+  readonly services: readonly ServiceId[];
+}
 
 /** Draws the plan of a seed: every other one has the embedded store and one gateway, the rest Redis and up to four. */
 export function planOf(seed: number): Plan {
   const chance = new Chance(`plan ${seed}`);
   const store = seed % 2 === 0 ? 'embedded' : 'redis';
   const gateways = store === 'embedded' ? 1 : chance.between(1, 4);
+  const lastsMs = chance.happens(0.15) ? LONG_MS : SHORT_MS;
   // Every other run sees an hour or a day turn over.
   const startMs =
-    MIDNIGHT - (chance.happens(0.5) ? chance.between(2_000, DURATION_MS) : chance.between(50_000, 80_000_000));
-  const purchases = Array.from({ length: chance.between(8, 26) }, (_, i) => purchase(chance, i, gateways));
-  const faults = Array.from({ length: chance.between(0, 7) }, (_, i) => fault(chance, i, store, gateways));
+    MIDNIGHT - (chance.happens(0.5) ? chance.between(2_000, lastsMs) : chance.between(90_000, 80_000_000));
+  const town = { gateways, lastsMs, ...crowd(chance) };
+  const purchases = Array.from({ length: chance.between(8, 26) }, (_, i) => purchase(chance, i, town));
   return {
     ...{ seed, store, gateways, startMs, times: 1n, storm: chance.pick([0, 0.1, 0.4]) },
+    walletless: chance.happens(0.03) ? `g${chance.between(1, gateways)}` : null,
+    faults: Array.from({ length: chance.between(0, 7) }, (_, i) => fault(chance, i, store, town)),
     purchases: [...purchases, ...twins(chance, purchases)],
-    faults: faults.filter(({ kind }) => !NOT_YET.has(kind)),
-    mendsMs: DURATION_MS + 8_000,
+    mendsMs: lastsMs + 8_000,
   };
 }
 
-function purchase(chance: Chance, index: number, gateways: number): PlannedPurchase {
+/** Often a few want the same, so that they meet at its limits. */
+function crowd(chance: Chance): Pick<Town, 'agents' | 'services'> {
+  if (!chance.happens(0.4)) return { agents: AGENTS, services: SERVICES };
+  return {
+    agents: [chance.pick(AGENTS), chance.pick(AGENTS)],
+    services: [chance.pick(['weather', 'writer'] as const)],
+  };
+}
+
+function purchase(chance: Chance, index: number, town: Town): PlannedPurchase {
   const id = `p${index}`;
   const keyed = chance.happens(0.5);
   const method = chance.happens(0.25) ? 'POST' : 'GET';
   const odd = chance.happens(0.06);
-  const agent = odd && chance.happens(0.5) ? chance.pick(['eve', 'forged'] as const) : chance.pick(AGENTS);
-  const service = odd ? chance.pick([...SERVICES, 'nowhere'] as const) : chance.pick(SERVICES);
+  const agent = odd && chance.happens(0.5) ? chance.pick(['eve', 'forged'] as const) : chance.pick(town.agents);
+  const service = odd ? chance.pick([...SERVICES, 'nowhere'] as const) : chance.pick(town.services);
   return {
-    ...{ id, atMs: chance.between(0, DURATION_MS), agent, service, method },
+    ...{ id, atMs: chance.between(0, town.lastsMs), agent, service, method },
     path: odd ? chance.pick(['/v1/forbidden', '/v2/else', '/v1/a%2fb']) : `/v1/${id}`,
     body: method === 'POST' ? 'x'.repeat(chance.happens(0.05) ? 3_000 : chance.between(1, 40)) : '',
     key: keyed ? `key-${id}` : null,
-    gateway: chance.between(0, gateways - 1),
+    gateway: chance.between(0, town.gateways - 1),
     atOnce: keyed && chance.happens(0.2) ? chance.between(2, 4) : 1,
     leavesAfterMs: chance.happens(0.15) ? chance.between(1, 400) : null,
     tries: chance.pick([1, 2, 3, 4]),
@@ -104,6 +139,7 @@ function purchase(chance: Chance, index: number, gateways: number): PlannedPurch
     saysRetry: chance.happens(0.3),
     maxPrice: chance.happens(0.08) ? chance.pick(['0.01 USD', '0.05 USD', '1 EUR']) : null,
     tokenLastsS: chance.happens(0.03) ? chance.between(-40, 1) : 600,
+    sends: chance.happens(0.02) ? chance.pick(['noToken', 'ownPayment'] as const) : 'all',
   };
 }
 
@@ -122,16 +158,17 @@ function twins(chance: Chance, purchases: readonly PlannedPurchase[]): PlannedPu
 
 const KINDS = {
   embedded: {
-    ...{ kill: 10, powerLoss: 12, killAtEvent: 30, diskFull: 8, diskUnsynced: 8, diskSlow: 6, clockStep: 10 },
+    ...{ kill: 10, powerLoss: 12, killAtEvent: 30, pause: 10, diskFull: 8, diskUnsynced: 8, diskSlow: 8 },
+    ...{ clockStep: 10 },
     ...{ serviceDown: 5, storm: 5, policy: 12, stop: 8 },
   },
   redis: {
-    ...{ kill: 8, killAtEvent: 24, powerLoss: 4, diskFull: 5, diskUnsynced: 4, diskSlow: 4, clockStep: 6 },
+    ...{ kill: 8, killAtEvent: 24, powerLoss: 4, pause: 8, diskFull: 5, diskUnsynced: 4, diskSlow: 4, clockStep: 6 },
     ...{
       redisRestarts: 12,
       cutOff: 10,
       redisLossy: 24,
-      redisClock: 5,
+      redisClock: 8,
       redisForgets: 8,
       redisFlushed: 4,
       redisDrops: 4,
@@ -140,10 +177,13 @@ const KINDS = {
   },
 } as const;
 
-function fault(chance: Chance, index: number, store: 'embedded' | 'redis', gateways: number): PlannedFault {
+function fault(chance: Chance, index: number, store: 'embedded' | 'redis', town: Town): PlannedFault {
   const kinds: Readonly<Record<string, number>> = KINDS[store];
   const kind = chance.weighted(kinds) as Fault['kind'];
-  const place = { id: `f${index}`, atMs: chance.between(0, DURATION_MS), gateway: chance.between(0, gateways - 1) };
+  const place = {
+    ...{ id: `f${index}`, atMs: chance.between(0, town.lastsMs), gateway: chance.between(0, town.gateways - 1) },
+    on: chance.happens(0.35) ? chance.pick(MOMENTS) : null,
+  };
   return { ...place, ...faultOf(kind, chance) };
 }
 
@@ -161,13 +201,15 @@ function faultOf(kind: Fault['kind'], chance: Chance): Fault {
     case 'storm':
       return { kind, ms };
     case 'diskSlow':
-      return { kind, ms };
+      return { kind, ms, stallMs: chance.pick([200, 600, 900, 2_000]) };
+    case 'pause':
+      return { kind, ms: chance.pick([300, 900, 2_500, 6_000]) };
     case 'clockStep':
       return { kind, byMs: chance.pick([-120_000, -50_000, -2_000, 2_000, 20_000, 58_000, 120_000]), ms };
     case 'redisLossy':
       return { kind, ms, loss: chance.pick([0.15, 0.4]) };
     case 'redisClock':
-      return { kind, byMs: chance.pick([-40_000, -3_000, 3_000, 40_000]) };
+      return { kind, byMs: chance.pick([-40_000, -3_000, -3_000, 3_000, 40_000]) };
     case 'redisRestarts':
       return { kind, ms, forgets: chance.pick([0, 0, 1, 5, 30]) };
     case 'redisDrops':

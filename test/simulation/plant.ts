@@ -17,6 +17,8 @@ export interface Planted {
   readonly says: string;
   /** Where it can show; both stores when absent. */
   readonly store?: 'embedded' | 'redis';
+  /** The seed that found it last: tried first. What a seed means changes with the plan and the gateway. */
+  readonly seed?: number;
   readonly changes: readonly Change[];
 }
 

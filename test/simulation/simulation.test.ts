@@ -5,6 +5,8 @@ import { huntOne, plantedNames } from './hunt-all.ts';
 import { planOf } from './plan.ts';
 import { fits, type Planted } from './plant.ts';
 import { run } from './run.ts';
+import { Life, Timeline } from './timeline.ts';
+import { AGENTS, LIMITS, SERVICES } from './town.ts';
 
 const SEEDS = 12;
 /** Far more than it takes on a machine that does nothing else. */
@@ -39,9 +41,67 @@ test(
   PATIENCE_MS,
 );
 
+test('a process that is paused does what was due in its order once it goes on, and nothing before', async () => {
+  const timeline = new Timeline(0);
+  const life = new Life('one');
+  const done: string[] = [];
+  timeline.after(30, () => done.push(`later at ${timeline.now}`), life);
+  timeline.after(20, () => done.push(`sooner at ${timeline.now}`), life);
+  timeline.after(25, () => done.push(`another at ${timeline.now}`));
+  timeline.after(10, () => {
+    life.pausedUntil = 100;
+  });
+  await timeline.runUntil(200);
+  expect(done).toEqual(['another at 25', 'sooner at 100', 'later at 100']);
+});
+
+test('requests have bodies: what is too large to be kept is not paid for', async () => {
+  const plan = planOf(2);
+  const [first] = plan.purchases;
+  if (!first) throw new Error('the plan has no purchases');
+  const purchases = Array.from({ length: 10 }, (_, i) => ({
+    ...first,
+    ...{
+      id: `big${i}`,
+      agent: 'cid' as const,
+      service: 'writer' as const,
+      method: 'POST' as const,
+      path: `/v1/big${i}`,
+    },
+    ...{
+      body: 'x'.repeat(LIMITS.replayBodyBytes + 1),
+      key: null,
+      tokenLastsS: 600,
+      maxPrice: null,
+      sends: 'all' as const,
+    },
+  }));
+  const { coverage, payments } = await run({ ...plan, purchases, faults: [], walletless: null });
+  expect([...coverage.keys()]).toContain('refused body_too_large');
+  expect(payments).toBe(0);
+});
+
+test('a gateway that cannot tell the store of an end tells the agent when others count it as gone', async () => {
+  const plan = planOf(4);
+  const [first] = plan.purchases;
+  if (!first) throw new Error('the plan has no purchases');
+  const purchases = Array.from({ length: 12 }, (_, i) => ({
+    ...first,
+    ...{ id: `lone${i}`, atMs: 5_000 + i, agent: AGENTS[i % 4] ?? 'ann', service: SERVICES[i % 2] ?? 'weather' },
+    ...{ method: 'GET' as const, path: `/v1/lone${i}`, body: '', key: null, gateway: 0, atOnce: 1, tokenLastsS: 600 },
+    ...{ leavesAfterMs: null, tries: 2, stays: false, saysRetry: false, maxPrice: null, sends: 'all' as const },
+  }));
+  const faults = [{ id: 'away', atMs: 5_000, gateway: 0, on: 'taken', kind: 'cutOff', ms: 9_000 }] as const;
+  const town = { store: 'redis', gateways: 2, storm: 0, walletless: null } as const;
+  const { violation, coverage } = await run({ ...plan, ...town, purchases, faults });
+  expect(violation).toBeNull();
+  expect(coverage.get('fault store')).toBeGreaterThan(0);
+  expect(coverage.get('refused payment_uncertain')).toBeGreaterThan(0);
+});
+
 test('every planted bug still fits the code it spoils', async () => {
   const names = plantedNames();
-  expect(names.length).toBeGreaterThanOrEqual(20);
+  expect(names.length).toBeGreaterThanOrEqual(25);
   for (const name of names) {
     const { planted }: { planted: Planted } = await import(`./planted/${name}.ts`);
     expect(() => fits(planted)).not.toThrow();

@@ -10,6 +10,8 @@ export class Life {
   events = 0;
   /** Ends before the event with this number. */
   endsBefore = Number.POSITIVE_INFINITY;
+  /** The process stands still until then: what is due comes one after the other once it goes on. */
+  pausedUntil = 0;
   /** Told of its end. */
   onEnd: () => void = () => {};
 
@@ -25,8 +27,8 @@ export class Life {
 }
 
 interface Event {
-  readonly at: number;
-  readonly order: number;
+  at: number;
+  order: number;
   readonly work: () => void;
   readonly life: Life | null;
   off: boolean;
@@ -81,7 +83,7 @@ export class Timeline {
   async runUntil(end: number): Promise<void> {
     for (let event = this.#heap[0]; event && event.at <= end; event = this.#heap[0]) {
       this.#pop();
-      if (!this.#isDue(event)) continue;
+      if (this.#waits(event) || !this.#isDue(event)) continue;
       this.now = event.at;
       this.steps += 1;
       event.work();
@@ -89,6 +91,16 @@ export class Timeline {
       this.afterEach();
     }
     this.now = Math.max(this.now, end);
+  }
+
+  #waits(event: Event): boolean {
+    const { off, life } = event;
+    if (off || !life?.alive || life.pausedUntil <= event.at) return false;
+    this.#order += 1;
+    event.order = this.#order;
+    event.at = life.pausedUntil;
+    this.#push(event);
+    return true;
   }
 
   #isDue({ off, life }: Event): boolean {

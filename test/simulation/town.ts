@@ -25,7 +25,7 @@ export const LIMITS: ExchangeLimits = {
   replayBodyBytes: 2_000,
   challengeBytes: 65_536,
   holdLeaseMs: 800,
-  refusals: { count: 200, periodMs: 60_000 },
+  refusals: { count: 12, periodMs: 60_000 },
   unsettled: 2,
 };
 
@@ -45,6 +45,9 @@ export const ASSETS: readonly ValuedAsset[] = [
 export const POLICIES = ['usual', 'annSuspended', 'tighter', 'bobRevoked'] as const;
 export type PolicyName = (typeof POLICIES)[number];
 
+/** Whose review date passes at midnight. */
+export const REVIEWED: AgentId = 'dot';
+
 /** The limit of each budget in the usual set, in micro-units: the highest there ever is. */
 export const BUDGETS = {
   'agent-hour': { limit: 600_000n, payments: 14, lengthMs: 3_600_000 },
@@ -59,7 +62,7 @@ agents:
   - { id: ann, owner: dana@example.com, team: red${name === 'annSuspended' ? ', suspended: "key leaked"' : ''} }
   - { id: bob, owner: dana@example.com, team: red }
   - { id: cid, owner: sam@example.com, team: blue }
-  - { id: dot, owner: sam@example.com, team: blue, until: 2027-12-31 }
+  - { id: dot, owner: sam@example.com, team: blue, until: 2027-03-13 }
 ${name === 'bobRevoked' ? 'revoked: [{ jti: jti-bob, because: "laptop lost" }]' : ''}
 budgets:
   - id: agent-hour

@@ -66,6 +66,8 @@ export function visit(
   request.httpVersionMajor = 1;
   request.httpVersionMinor = 1;
   request.rawHeaders = ['Host', 'gateway.test', ...options.headers, ...length];
+  // Node's parser says how many of the raw ones count; without it there would be none.
+  request.headers = headersOf(request.rawHeaders);
   if (options.body !== '') request.push(options.body);
   request.complete = true;
   request.push(null);
@@ -78,6 +80,10 @@ export function visit(
   });
   response.once('close', () => ended(readAnswer(connection.written)));
   return { request, response, leave: () => connection.destroy() };
+}
+
+function headersOf(raw: readonly string[]): Record<string, string> {
+  return Object.fromEntries(raw.flatMap((name, i) => (i % 2 === 0 ? [[name.toLowerCase(), raw[i + 1] ?? '']] : [])));
 }
 
 function readAnswer(text: string): AgentAnswer | null {

@@ -1,7 +1,7 @@
 // Everything outside of the gateways: services, the shared store, the weather, the clock that tells the truth; and the
 // story of what happened.
 import { Merchant, type Taken } from './merchant.ts';
-import type { Plan } from './plan.ts';
+import type { Moment, Plan } from './plan.ts';
 import { Chance } from './random.ts';
 import { RedisModel } from './redis/model.ts';
 import type { RedisWorld } from './redis/world-link.ts';
@@ -21,6 +21,8 @@ export class World {
   storm: number;
   /** Told of each payment that was taken. */
   taken: (taken: Taken) => void = () => {};
+  /** Told of what faults can wait for, and of whose hold it is. */
+  moment: (what: Moment, hold: string) => void = () => {};
   readonly keepsImages: boolean;
   readonly coverage = new Map<string, number>();
   readonly lines: string[] = [];

@@ -73,7 +73,7 @@ test('the ledger keeps its interface over the thread', async () => {
   expect(await ledger.find('other.1')).toBeUndefined();
   expect(await ledger.ofExchange('exchange-1')).toEqual([sealed]);
   expect(await ledger.list({ kind: 'intended' })).toEqual([sealed]);
-  expect(await ledger.unfinished()).toEqual({ intents: [sealed], outcomes: [] });
+  expect(await ledger.unfinished()).toEqual({ intents: [{ hold: sealed.receipt.hold?.id, seq: 1 }], outcomes: [] });
   const outcome = await ledger.seal(purchase('voided', 1));
   await ledger.applied(outcome.receipt.seq);
   expect(await ledger.unfinished()).toEqual({ intents: [], outcomes: [] });

@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'The embedded store follows a clock that is set back.',
   store: 'embedded',
+  seed: 60,
   changes: [
     {
       file: 'src/budget/embedded-clock.ts',

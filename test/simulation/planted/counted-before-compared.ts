@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'The hold is counted first and compared with the limits afterwards.',
   store: 'embedded',
+  seed: 16,
   changes: [
     {
       file: 'src/budget/embedded-holds.ts',

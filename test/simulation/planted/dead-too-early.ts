@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'A payment that was not taken so far is taken for dead.',
+  seed: 25,
   changes: [
     {
       file: 'src/rail/sandbox-evidence.ts',

@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'The hold is marked as exposed only after the proof was sent.',
+  seed: 1,
   changes: [
     {
       file: 'src/exchange.ts',

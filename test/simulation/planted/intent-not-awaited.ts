@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'The proof is sent while the intent is still being sealed.',
+  seed: 8,
   changes: [
     {
       file: 'src/exchange.ts',

@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'What is sealed is not synced to the disk.',
   store: 'embedded',
+  seed: 16,
   changes: [
     {
       file: 'src/ledger/ledger-operations.ts',

@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'An Idempotency-Key is free again once its purchase is settled.',
   store: 'embedded',
+  seed: 12,
   changes: [
     {
       file: 'src/budget/embedded-holds.ts',

@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'An Idempotency-Key is not claimed.',
   store: 'embedded',
+  seed: 6,
   changes: [
     {
       file: 'src/budget/embedded-holds.ts',

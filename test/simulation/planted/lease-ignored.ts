@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A hold that has lapsed can still be exposed.',
   store: 'embedded',
+  seed: 4,
   changes: [
     {
       file: 'src/budget/embedded-holds.ts',

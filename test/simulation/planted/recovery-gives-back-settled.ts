@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'Recovery gives back what was sealed as settled.',
+  seed: 16,
   changes: [
     {
       file: 'src/exchange/recover.ts',

@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A retry without a key is not found to be one.',
   store: 'embedded',
+  seed: 6,
   changes: [
     {
       file: 'src/budget/embedded-repeats.ts',

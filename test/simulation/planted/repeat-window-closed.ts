@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A purchase stands for its retries only while it runs.',
   store: 'embedded',
+  seed: 28,
   changes: [
     {
       file: 'src/budget/embedded-repeats.ts',

@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A rolling window forgets half of its length.',
   store: 'redis',
+  seed: 469,
   changes: [
     {
       file: 'src/budget/counting.lua',

@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'What an asset is worth is rounded down.',
+  seed: 5,
   changes: [
     {
       file: 'src/domain/money.ts',

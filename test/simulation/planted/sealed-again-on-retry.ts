@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'An outcome is sealed anew each time that it is tried again.',
   store: 'redis',
+  seed: 11,
   changes: [
     {
       file: 'src/exchange/finisher.ts',

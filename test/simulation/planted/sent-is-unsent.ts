@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'A request that was written and lost is taken for one that was never sent.',
+  seed: 6,
   changes: [
     {
       file: 'src/upstream/forward.ts',

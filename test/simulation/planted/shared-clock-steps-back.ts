@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'The shared store follows a clock that is set back.',
   store: 'redis',
+  seed: 25,
   changes: [
     {
       file: 'src/budget/common.lua',

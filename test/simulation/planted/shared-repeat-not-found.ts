@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A retry without a key is not found to be one, in the shared store.',
   store: 'redis',
+  seed: 5,
   changes: [
     {
       file: 'src/budget/repeats.lua',

@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A stop that came after the hold is not seen when it is exposed.',
   store: 'redis',
+  seed: 1725,
   changes: [
     {
       file: 'src/budget/expose.lua',

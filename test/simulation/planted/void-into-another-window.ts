@@ -4,6 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'What is given back is given back to the window of now.',
   store: 'embedded',
+  seed: 4,
   changes: [
     {
       file: 'src/budget/embedded-holds.ts',

@@ -3,6 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'A payment without an answer is taken for one that was never made.',
+  seed: 6,
   changes: [
     {
       file: 'src/exchange/payment.ts',

@@ -1,5 +1,6 @@
 // Random steps of a budget store over a few gateways, buyers and lines, so that they meet each other often.
 import type { EndAs, HoldStep, LineStep, StepName } from '../../../src/budget/store.ts';
+import type { Closing } from '../../../src/domain/hold.ts';
 import type { Chance } from '../random.ts';
 
 const HOUR_MS = 3_600_000;
@@ -26,11 +27,7 @@ const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
     hold: holdId(chance, now),
     as: chance.pick<EndAs>(['released', 'settled', 'voided', 'freed']),
   }),
-  close: (chance, now) => ({
-    hold: holdId(chance, now),
-    ending: { code: chance.happens(0.5) ? 'payment_uncertain' : null, upstreamStatus: 200, receipt: 'r.1' },
-    whole: chance.happens(0.5),
-  }),
+  close: (chance, now) => ({ closings: [closing(chance, now), closing(chance, now)] }),
   leave: (chance, now) => ({ hold: holdId(chance, now) }),
   lookUp: (chance) => ({ key: `key${chance.between(1, 30)}`, repeat: `repeat${chance.between(1, 40)}` }),
   beat: (chance) => ({ run: run(chance) }),
@@ -55,6 +52,11 @@ const BUDGETS = ['hour', 'all', 'rolling'] as const;
 const run = (chance: Chance): string => `run${chance.between(1, 3)}`;
 const holdId = (chance: Chance, now: number): string =>
   `${chance.pick(['a', 'b'])}.${Math.floor(now / HOLDS_MOVE_MS) + chance.between(1, HOLDS)}`;
+const closing = (chance: Chance, now: number): Closing => ({
+  hold: holdId(chance, now),
+  ending: { code: chance.happens(0.5) ? 'payment_uncertain' : null, upstreamStatus: 200, receipt: 'r.1' },
+  whole: chance.happens(0.5),
+});
 const order = (chance: Chance) => ({
   kind: chance.pick(['agent', 'service'] as const),
   id: `s${chance.between(1, 6)}`,
