@@ -4,7 +4,7 @@
 -- what is only passed on is neither read nor written anew.
 local STATE, MICROS, EXCHANGE, AGENT, SERVICE, WALLET, UNTIL, KEY, REPEAT = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local CHALLENGE, IDENTITY, PAIR, PLACES, EXPOSED, CLOSED = 10, 11, 12, 13, 14, 15
-local ENDED, ENDING, WHOLE, LINES = 16, 17, 18, 19
+local ENDED, ENDING, WHOLE, PAYMENT, LINES = 16, 17, 18, 19, 20
 
 local now, high = clock()
 bringing()
@@ -61,7 +61,7 @@ local function put(at, id, exposed, record)
 end
 
 local function put_open(at, id, micros, exposed, closed)
-  local record = { 'n', A[at + LINES], 'lines', A[at + PLACES] }
+  local record = { 'n', A[at + LINES], 'lines', A[at + PLACES], 'payment', A[at + PAYMENT] }
   if closed > 0 then
     local pair = A[at + PAIR]
     pairs_open[pair] = (pairs_open[pair] or 0) + 1

@@ -2,6 +2,7 @@
 import type { AccountHold, AccountTotal } from '../domain/account.ts';
 import type { Window } from '../domain/hold.ts';
 import { type ClaimHasher, nameOfHash } from './claims.ts';
+import { paymentText } from './redis-answers.ts';
 import type { BroughtHold, BroughtLine, PlacedLine } from './redis-members.ts';
 import { COUNTER_STAYS_MS, IDENTITY_STAYS_MS, MAX_SKEW_MS } from './store.ts';
 import { type Calendar, type CalendarKind, rollingPartMs } from './windows.ts';
@@ -58,7 +59,7 @@ export function broughtLine(places: Places, total: AccountTotal): BroughtLine {
 
 /** A purchase under the names that it was claimed by. */
 export function broughtHold(places: Places, hasher: ClaimHasher, hold: AccountHold): BroughtHold {
-  const names = hasher.others(hold.subject, hold.service, hold.challengeId, hold.railIdentity);
+  const names = hasher.others(hold.subject, hold.service, hold.challengeId, hold.payment);
   const key = hold.claim.key === null ? '' : nameOfHash(hold.claim.key);
   const open = hold.state === 'exposed';
   const lines = JSON.stringify(open ? hold.lines.map(({ budget, scope }) => [budget, scope]) : []);
@@ -67,6 +68,7 @@ export function broughtHold(places: Places, hasher: ClaimHasher, hold: AccountHo
       ...[hold.id, hold.state, `${hold.micros}`, hold.exchange, hold.agent, hold.service, hold.wallet],
       ...[`${hold.redeemableUntil}`, key, nameOfHash(hold.claim.repeat), names.challenge, names.identity, names.pair],
       ...[lines, `${hold.intendedAt}`, `${hold.closedAt}`, `${hold.endedAt}`, hold.ending, hold.whole ? '1' : '0'],
+      open ? paymentText(hold.payment) : '',
     ],
     lines: open ? hold.lines.map((line) => places.place(line)) : [],
   };

@@ -1,7 +1,7 @@
 // The names under which a purchase is claimed in the store. They are keyed hashes, so that the store never holds an
 // agent's key, a request or a payment's name, and so that odd characters never shape a store key.
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import type { PurchaseClaim } from '../domain/hold.ts';
+import type { PurchaseClaim, RailPayment } from '../domain/hold.ts';
 
 /** The claims of one hold; each is 24 characters of base64url, 144 bits of an HMAC-SHA256. */
 export interface ClaimNames {
@@ -31,6 +31,9 @@ export function nameOfHash(hash: string): string {
   return Buffer.from(hash, 'hex').subarray(0, NAME_BYTES).toString('base64url');
 }
 
+/** How a payment is named on its rail. */
+type PaymentName = Pick<RailPayment, 'network' | 'identity'>;
+
 /** Makes the names under one key (HMAC-SHA256). All gateways of one store must use the same key. */
 export class ClaimHasher {
   readonly #key: KeyObject;
@@ -56,15 +59,15 @@ export class ClaimHasher {
   }
 
   /** All names of a hold. */
-  hold(claim: PurchaseClaim, service: string, challengeId: string, railIdentity: string): ClaimNames {
-    return { ...this.purchase(claim), ...this.others(claim.subject, service, challengeId, railIdentity) };
+  hold(claim: PurchaseClaim, service: string, challengeId: string, payment: PaymentName): ClaimNames {
+    return { ...this.purchase(claim), ...this.others(claim.subject, service, challengeId, payment) };
   }
 
   /** The names of a hold that are not its claim's. */
-  others(subject: string, service: string, challengeId: string, railIdentity: string) {
+  others(subject: string, service: string, challengeId: string, { network, identity }: PaymentName) {
     return {
       challenge: nameOfHash(this.#hash('challenge', service, challengeId)),
-      identity: nameOfHash(this.#hash('identity', railIdentity)),
+      identity: nameOfHash(this.#hash('identity', `${network}:${identity}`)),
       pair: nameOfHash(this.#hash('pair', subject, service)),
     };
   }

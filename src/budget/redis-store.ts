@@ -232,8 +232,10 @@ export class RedisStore implements Store {
     return this.#at;
   }
 
-  #openIds(at: At): Promise<string[]> {
-    return this.#redis.command((redis) => redis.zrange(at.keys.open, '0', '-1'));
+  /** `.` is no hold: it shows that the list was not lost. */
+  async #openIds(at: At): Promise<string[]> {
+    const listed = await this.#redis.command((redis) => redis.zrange(at.keys.open, '0', '-1'));
+    return listed.filter((id) => id !== '.');
   }
 
   /** At least one page, even an empty one: it says whether these were ids of the present generation. */

@@ -233,8 +233,7 @@ export class StoreBudget implements Budget {
       return place;
     });
     const { claim, service, challengeId, payment } = request;
-    const names = this.#hasher.hold(claim, service, challengeId, `${payment.network}:${payment.identity}`);
-    return { names, unique, places };
+    return { names: this.#hasher.hold(claim, service, challengeId, payment), unique, places };
   }
 
   /** Asks with windows as of now, and again as of the store's time while that lies outside of them. */

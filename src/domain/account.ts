@@ -1,5 +1,6 @@
 // What a gateway's own receipts say of money: the account from which a shared budget store is rebuilt. It stands still
 // between two calls of `fold`, so that what is read in pieces belongs together.
+import type { RailPayment } from './hold.ts';
 import type { Micros } from './money.ts';
 
 /** What was settled on one line, with how many payments. `windowStart` as in LineState. */
@@ -26,7 +27,7 @@ export interface AccountHold {
   /** The full keyed hashes (hex) of the purchase's claim. */
   readonly claim: { readonly key: string | null; readonly repeat: string };
   readonly challengeId: string;
-  readonly railIdentity: string;
+  readonly payment: RailPayment;
   readonly redeemableUntil: number;
   readonly lines: readonly { readonly budget: string; readonly scope: string; readonly windowStart: number }[];
   readonly intendedAt: number;

@@ -1,6 +1,7 @@
 // Folds receipts into the account, each once and in order, in the state thread. It never judges: what a receipt says
 // counts, and the first end of a hold is its end.
 import type { DatabaseSync } from 'node:sqlite';
+import type { RailPayment } from '../domain/hold.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import { prepareAccount } from './account-tables.ts';
 import { type ReadPage, readPages } from './query.ts';
@@ -20,7 +21,7 @@ export interface KeptPurchase {
   readonly subject: string;
   readonly claim: { readonly key: string | null; readonly repeat: string };
   readonly challengeId: string;
-  readonly railIdentity: string;
+  readonly payment: Omit<RailPayment, 'atoms'> & { readonly atoms: string };
   readonly redeemableUntil: number;
   readonly lines: readonly { readonly budget: string; readonly scope: string; readonly windowStart: number }[];
 }
@@ -115,7 +116,10 @@ function purchaseOf(receipt: Receipt, hold: NonNullable<Receipt['hold']>): KeptP
     subject: JSON.stringify([agent?.issuer ?? '', agent?.subject ?? '']),
     claim: { key: claim?.key ?? null, repeat: claim?.repeat ?? '' },
     challengeId: challenge?.id ?? '',
-    railIdentity: `${offer?.network ?? ''}:${proof?.identity ?? ''}`,
+    payment: {
+      ...{ network: offer?.network ?? '', identity: proof?.identity ?? '' },
+      ...{ payee: offer?.payee ?? '', atoms: offer?.atoms ?? '0' },
+    },
     redeemableUntil: proof ? Date.parse(proof.redeemableUntil) : 0,
     lines: linesOf(hold),
   };

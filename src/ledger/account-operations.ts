@@ -79,11 +79,11 @@ function withOpen(totals: readonly AccountTotal[], open: readonly KeptPurchase[]
 }
 
 function holdOf(row: Row): AccountHold {
-  const { micros, ...purchase } = JSON.parse(String(row.purchase)) as KeptPurchase;
+  const { micros, payment, ...purchase } = JSON.parse(String(row.purchase)) as KeptPurchase;
   return {
     ...{ id: String(row.id), exchange: String(row.exchange), state: row.state as AccountHold['state'] },
     ...purchase,
-    micros: BigInt(micros),
+    ...{ micros: BigInt(micros), payment: { ...payment, atoms: BigInt(payment.atoms) } },
     ...{ intendedAt: Number(row.intended_at), closedAt: Number(row.closed_at), endedAt: Number(row.ended_at) },
     ...{ whole: row.whole === 1, ending: String(row.ending) },
   };

@@ -40,6 +40,9 @@ const NAMES = ['account_folded', 'account_holds', 'account_totals', 'account_ord
 /** Makes the tables that are missing. */
 export function prepareAccount(db: DatabaseSync): void {
   db.exec(TABLES);
+  const kept = db.prepare('SELECT purchase FROM account_holds LIMIT 1').get()?.purchase;
+  // An earlier version kept less of a purchase.
+  if (typeof kept === 'string' && JSON.parse(kept).payment === undefined) emptyAccount(db);
   db.exec('INSERT OR IGNORE INTO account_folded VALUES (1, 0)');
 }
 
@@ -47,5 +50,9 @@ export function prepareAccount(db: DatabaseSync): void {
 export function cutAccount(db: DatabaseSync, seq: number): void {
   if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'account_folded'").get()) return;
   if (Number(db.prepare('SELECT seq FROM account_folded').get()?.seq ?? 0) <= seq) return;
+  emptyAccount(db);
+}
+
+function emptyAccount(db: DatabaseSync): void {
   for (const name of NAMES) db.exec(`DELETE FROM ${name}`);
 }

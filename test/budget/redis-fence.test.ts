@@ -55,6 +55,16 @@ describe.skipIf(!redisAvailable)('the fence', () => {
     await budget.shutdown();
   });
 
+  test('the list of open holds is gone: noticed also while nobody buys, since nobody would look for them', async () => {
+    const { budget } = await openBare(redisOptions(server.url));
+    await exposed(budget);
+    await budget.heartbeat();
+    await admin.del('{test}:1:open');
+    await expect(budget.heartbeat()).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(budget.generation()).toBeNull();
+    await budget.shutdown();
+  });
+
   test('a store that is new stays closed for a moment, so that gateways which know better can say so', async () => {
     const known = await openMendedBudget(redisOptions(server.url, { log: 'known' }));
     await exposed(known.budget);

@@ -1,5 +1,6 @@
 // What becomes of the uncertain payments of a gateway that does not come back: another one on the same Redis looks for
 // them, and ends them by the service's own page; judged by budgets and both logs.
+import { Redis } from 'ioredis';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { HoldView } from '../../src/operators/views.ts';
 import { type HostileMerchant, hostileMerchant } from '../fakes/hostile-merchant.ts';
@@ -32,9 +33,20 @@ async function setup(redis: RedisServer, shop: HostileMerchant): Promise<Gateway
   return { upstream: shop.url, policies: policy({ per: 'all' }), sections: { budgets, limits }, env };
 }
 
-test.runIf(redisAvailable)(
-  'a gateway that is gone for good: others end its payments by evidence, once',
-  async () => {
+/** Redis forgets, and the gateway brings back what is open. */
+async function forget(redis: RedisServer, gateway: TestGateway): Promise<void> {
+  const admin = new Redis(redis.url);
+  closing.push(() => admin.disconnect());
+  await admin.flushall();
+  await vi.waitFor(async () => expect(await holds(gateway)).toHaveLength(2), WAIT);
+}
+
+test.runIf(redisAvailable).each([
+  ['a gateway that is gone for good: others end its payments by evidence, once', async () => {}],
+  ['the same after Redis forgot everything, and the gateway brought it back before it went', forget],
+])(
+  '%s',
+  async (_, before) => {
     const redis = await startRedis();
     closing.push(() => redis.stop());
     /** Until then the service does not tell. */
@@ -50,6 +62,7 @@ test.runIf(redisAvailable)(
     closing.push(() => gone.kill());
     const answers = await Promise.all([buy(gone), buy(gone)]);
     expect(answers.map(({ code }) => code)).toEqual(['payment_uncertain', 'payment_uncertain']);
+    await before(redis, gone);
     const [first, second] = (await gone.receipts()).filter(({ kind }) => kind === 'intended');
     await gone.kill();
 

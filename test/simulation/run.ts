@@ -194,8 +194,7 @@ function strikeStore(
       });
       return;
     case 'redisDrops': {
-      // Without the list of open holds none of them is looked for; it is noticed only when a step touches one.
-      const keys = [...redis.model.data.keys()].filter((name) => !name.endsWith(':open')).sort();
+      const keys = [...redis.model.data.keys()].sort();
       const key = keys[fault.which % Math.max(1, keys.length)];
       world.story('redis', `drops ${key}`);
       const before = oracle.readStore();
