@@ -6,7 +6,16 @@ import { readByteLines } from '../ledger/lines.ts';
 import { logEnd, ownKeys } from '../ledger/own-log.ts';
 import { LedgerReader } from '../ledger/reader.ts';
 import { verifyLog } from '../ledger/verify.ts';
-import { type Bound, boundInLine, ChainFault, ChainWalk, logIn, type Reached, type Walked } from '../ledger/walk.ts';
+import {
+  type Bound,
+  boundInLine,
+  ChainFault,
+  ChainWalk,
+  type HashCheck,
+  logIn,
+  type Reached,
+  type Walked,
+} from '../ledger/walk.ts';
 import { isStorageError, openReadOnly } from '../state/database.ts';
 
 /** What was read of one log, and proved. */
@@ -23,25 +32,28 @@ export class Damaged extends Error {}
 /** A file that cannot be read as what it was named for: a mistake on the command line. */
 export class Unusable extends Error {}
 
-/** Where receipts go as they are read. */
+/** Where receipts go as they are read, and who sees to it that they are what their hashes say. */
 export interface Sink {
-  take(receipt: Walked): void;
-  /** Waited for now and then, so that reading does not run ahead of adding up. */
-  pause?(): Promise<void>;
+  readonly take: (receipt: Walked) => void;
+  readonly check: HashCheck;
 }
 
 const CHUNK_BYTES = 1_048_576;
-const PAUSE_AFTER = 500;
 
-/** What is to be read: the log in a state folder as of now, or exports whose keys these are. */
-export type Reading =
-  | { readonly dir: string; readonly nowMs: number }
-  | { readonly files: readonly string[]; readonly keys: unknown };
+/** The log in a state folder, up to the receipt `last` or as of now. */
+interface LiveReading {
+  readonly dir: string;
+  readonly nowMs: number;
+  readonly last?: number;
+}
+
+/** What is to be read: a live log, or exports whose keys these are. */
+export type Reading = LiveReading | { readonly files: readonly string[]; readonly keys: unknown };
 
 /** Reads all of it. Throws Damaged and Unusable. */
 export async function readAll(reading: Reading, sink: Sink): Promise<readonly LogRead[]> {
   if ('files' in reading) return readExports(reading.files, reading.keys, sink);
-  return [await readLive(reading.dir, reading.nowMs, sink)];
+  return [await readLive(reading, sink)];
 }
 
 /** Exports, with the keys that are named or those of the log in `stateDir`; else that log. Throws Unusable. */
@@ -55,11 +67,11 @@ export function readingOf(
   return { dir: stateDir, nowMs };
 }
 
-/** The whole log in a state folder, also while its gateway runs; what is sealed meanwhile is left out. */
-async function readLive(dir: string, nowMs: number, sink: Sink): Promise<LogRead> {
+/** The log in a state folder, also while its gateway runs; what is sealed meanwhile is left out. */
+async function readLive({ dir, nowMs, last }: LiveReading, sink: Sink): Promise<LogRead> {
   const reader = new LedgerReader(openReadOnly(dir));
   try {
-    const end = logEnd(reader, dir, nowMs);
+    const end = logEnd(reader, dir, nowMs, last);
     const { head, at } = end;
     if (head.seq === 0) return { log: reader.log, first: 1, ...head, begins: null, readAt: at };
     const begins: string[] = [];
@@ -67,15 +79,13 @@ async function readLive(dir: string, nowMs: number, sink: Sink): Promise<LogRead
     for (const { bytes, hash } of reader.chain({ first: 0, last: head.seq })) {
       const bound = { text: bytes, bytes, hash };
       if (!walk) {
-        walk = ChainWalk.from(bound);
+        walk = ChainWalk.from(bound, sink.check);
         if (walk.first !== 1) throw new ChainFault(1, `the log begins at seq ${walk.first}`);
       }
-      const receipt = walk.take(bound);
-      sink.take(noteFirst(receipt, begins));
-      if (receipt.seq % PAUSE_AFTER === 0) await sink.pause?.();
+      sink.take(noteFirst(walk.take(bound), begins));
     }
-    const last = [...exportLines(reader.stored({ first: head.seq, last: head.seq }), end)];
-    await provedEnd(walk, last, ownKeys(reader, dir));
+    const lines = [...exportLines(reader.stored({ first: head.seq, last: head.seq }), end)];
+    await provedEnd(walk, lines, ownKeys(reader, dir));
     return { log: reader.log, first: 1, ...head, begins: begins[0] ?? null, readAt: at };
   } catch (error) {
     throw damaged('the log', error);
@@ -145,7 +155,6 @@ async function readExport(file: string, keys: unknown, walks: Map<string, ChainW
   try {
     for await (const lines of readByteLines(chunks)) {
       for (const line of lines) takeLine(line, file, parts, walks, sink);
-      await sink.pause?.();
     }
     if (parts.size === 0) throw new ChainFault(1, 'the signed head at the end is missing: the log is cut short');
     const logs: LogRead[] = [];
@@ -178,15 +187,15 @@ function takeLine(
     part.head = line;
     return;
   }
-  part.walk ??= walkOf(begun(bound, next), walks, file);
+  part.walk ??= walkOf(begun(bound, next, sink.check), walks, file);
   sink.take(noteFirst(part.walk.take(bound), part.begins));
   part.last = line;
 }
 
 /** A walk that begins here; what is no receipt at all stands in the place of the next one of the log before it. */
-function begun(bound: Bound, next: number): ChainWalk {
+function begun(bound: Bound, next: number, check: HashCheck): ChainWalk {
   try {
-    return ChainWalk.from(bound);
+    return ChainWalk.from(bound, check);
   } catch (error) {
     throw error instanceof ChainFault ? new ChainFault(next, error.message) : error;
   }
