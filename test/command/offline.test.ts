@@ -45,7 +45,7 @@ test('a stop given while no gateway runs is sealed, and in force once the state 
   const config = stateConfig();
   const operator = await openOperatorClient(silent(config), () => openState(config));
   const { receipt } = await operator.stop({ kind: 'service', id: 'weather', because: 'price jumped' });
-  expect(await operator.budgets()).toMatchObject([{ id: 'day', scopes: [] }]);
+  expect(await operator.budgets()).toMatchObject({ budgets: [{ id: 'day', scopes: [] }], spokenFor: [] });
   await operator.close();
   const store = await openState(config);
   open.push(store);

@@ -161,8 +161,13 @@ for (const { name, available, open } of STORES) {
       // At another gateway than the one that bought there is no kept answer, and still no second payment.
       const init = { method: 'POST', body: 'the order', headers: { 'idempotency-key': 'order-4711' } };
       for (const gateway of gateways) {
-        const again = await gateway.ask('/shop/x', init);
-        const text = await again.text();
+        // The answer is out a moment before the store knows that its request has ended.
+        const { again, text } = await vi.waitFor(async () => {
+          const again = await gateway.ask('/shop/x', init);
+          const text = await again.text();
+          expect(text).not.toContain('in_flight');
+          return { again, text };
+        }, WAIT);
         if (again.status === 200)
           expect([again.headers.get('purser-receipt')?.endsWith(';replayed'), text]).toEqual([true, 'the goods']);
         else expect(JSON.parse(text)).toMatchObject({ code: 'already_paid', state: 'settled', amount: '0.020000' });
