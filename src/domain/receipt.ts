@@ -141,6 +141,11 @@ export const receipt = receiptEntry.extend({
 export type ReceiptKind = (typeof RECEIPT_KINDS)[number];
 export type ReceiptEntry = z.infer<typeof receiptEntry>;
 export type Receipt = z.infer<typeof receipt>;
+
+/** What an `intended` says of a purchase itself. */
+export type Bought = {
+  readonly [Name in 'agent' | 'at' | 'decision' | 'development' | 'hold' | 'offer' | 'service']: Receipt[Name];
+};
 export type DecisionCheck = z.infer<typeof check>;
 
 /** A receipt that is durable. */

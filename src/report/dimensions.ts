@@ -1,10 +1,10 @@
 // What spend can be reported by: a name, and where it stands in the `intended` receipt of a purchase.
 import { canonicalJson } from '../domain/canonical.ts';
-import type { Receipt } from '../domain/receipt.ts';
+import type { Bought } from '../domain/receipt.ts';
 
 /** A purchase at the moment it was decided, and the day it counts in. */
 export interface Decided {
-  readonly receipt: Receipt;
+  readonly receipt: Bought;
   /** In the accounting time zone, as `2026-11-23`. */
   readonly day: string;
 }

@@ -26,7 +26,7 @@ export const SKEW_MS = 120_000;
  * say it by `intended`, sealed a moment later; where the month turned within that moment, the windows of the hold
  * itself decide. (A window that began with January is taken for the month's, though it may be the year's.)
  */
-export function countedAt(receipt: Receipt, days: Days): number {
+export function countedAt(receipt: Pick<Receipt, 'at' | 'hold'>, days: Days): number {
   const sealed = Date.parse(receipt.at);
   const windows = (receipt.hold?.budgets ?? []).map(({ window }) => Date.parse(window));
   const near = windows.filter((window) => window <= sealed + SKEW_MS);

@@ -2,7 +2,7 @@
 // person's `resolved`; without an end it is uncertain. Memory grows with groups and purchases without an end, not with
 // receipts. Nothing here is proved: whoever reads the receipts vouches for them.
 import type { Micros } from '../domain/money.ts';
-import type { Receipt } from '../domain/receipt.ts';
+import type { Bought, Receipt } from '../domain/receipt.ts';
 import type { Decided, Dimension } from './dimensions.ts';
 import { countedAt, type Days, type Period, widened, within } from './period.ts';
 import { NOTHING, plus, type Totals } from './totals.ts';
@@ -13,6 +13,7 @@ export interface ReadReceipt {
   readonly kind: string;
   readonly at: string;
   hold(): Receipt['hold'];
+  bought(): Bought;
   whole(): Receipt;
 }
 
@@ -115,7 +116,7 @@ export class Spend {
 
   #intended(read: ReadReceipt): void {
     if (!within(this.#wide, Date.parse(read.at))) return;
-    const receipt = read.whole();
+    const receipt = read.bought();
     const at = countedAt(receipt, this.#days);
     if (!within(this.#period, at)) return;
     const { hold, offer, development = false } = receipt;

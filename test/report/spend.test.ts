@@ -1,7 +1,9 @@
 // What was spent, from receipts in order: no file, no clock, no time zone.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { canonicalJson } from '../../src/domain/canonical.ts';
 import type { Receipt } from '../../src/domain/receipt.ts';
+import { Walked } from '../../src/ledger/walk.ts';
 import { DIMENSION_NAMES, type Dimension, dimension } from '../../src/report/dimensions.ts';
 import type { Period } from '../../src/report/period.ts';
 import { type ReadReceipt, ReportRefused, Spend } from '../../src/report/spend.ts';
@@ -16,7 +18,8 @@ const UTC = {
 function read(about: Bought, at: string, log = 'plog'): ReadReceipt {
   const link = { v: 1, log, seq: 1, prev: '0'.repeat(64), at, id: `${log}.1` } as const;
   const receipt: Receipt = { ...bought(about), ...link };
-  return { log, kind: receipt.kind, at, hold: () => receipt.hold, whole: () => receipt };
+  const text = canonicalJson(receipt);
+  return new Walked(text, log, 1, text.lastIndexOf(',"prev":"'));
 }
 
 const dimensions = (...names: string[]): Dimension[] =>
