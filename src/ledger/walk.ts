@@ -15,7 +15,11 @@ const AT_FIRST = '{"at":"';
 const AGENT = '{"agent":{';
 const OFFER = ',"offer":{';
 const SERVICE = ',"service":{';
-const DEVELOPMENT = ',"development":true,';
+const HOLD = ',"hold":{';
+const EXCHANGE = ',"exchange":"';
+const DEVELOPMENT = ',"development":true';
+/** No text can hold it, since its quote is not escaped; nor can the agent: names after its labels begin later. */
+const AGENT_END = '},"a';
 
 /** The receipts are not an unbroken run; `seq` is where that shows. */
 export class ChainFault extends Error {
@@ -81,26 +85,26 @@ export class Walked {
   /** The hold alone; undefined when there is none. */
   hold(): Receipt['hold'] {
     const to = this.#text.lastIndexOf(`,"id":"${this.#log}.${this.seq}"`, this.#prev);
-    const from = this.#text.lastIndexOf(',"hold":{', to);
-    return from < 0 || to < from ? undefined : JSON.parse(this.#text.slice(from + ',"hold":'.length, to));
+    const from = this.#text.lastIndexOf(HOLD, to);
+    return from < 0 || to < from ? undefined : JSON.parse(this.#text.slice(from + HOLD.length - 1, to));
   }
 
   /** Who bought what, of an `intended`: reading that costs half of reading all. Throws SyntaxError as `whole` does. */
   bought(): Bought {
     const [text, prev] = [this.#text, this.#prev];
-    const { agent, offer, service } = {
-      agent: text.startsWith(AGENT) ? AGENT.length - 1 : -1,
-      offer: placeOf(OFFER, text.lastIndexOf(OFFER, prev)),
-      service: placeOf(SERVICE, text.indexOf(SERVICE, prev)),
-    };
+    const agentEnd = text.indexOf(AGENT_END);
+    const offer = text.lastIndexOf(OFFER, prev);
+    const service = text.indexOf(SERVICE, prev);
+    const hold = text.lastIndexOf(HOLD, prev);
+    const exchange = text.lastIndexOf(EXCHANGE, hold < 0 ? prev : hold);
     const decision = () => this.whole().decision;
     return {
       at: this.at,
-      agent: objectAt<'agent'>(text, agent),
+      agent: text.startsWith(AGENT) ? JSON.parse(text.slice(AGENT.length - 1, agentEnd + 1)) : undefined,
       hold: this.hold(),
-      offer: objectAt<'offer'>(text, offer),
-      service: objectAt<'service'>(text, service),
-      development: text.lastIndexOf(DEVELOPMENT, prev) < 0 ? undefined : true,
+      offer: offer < 0 ? undefined : JSON.parse(text.slice(offer + OFFER.length - 1, prev)),
+      service: service < 0 ? undefined : objectAt(text, service + SERVICE.length - 1),
+      development: text.startsWith(DEVELOPMENT, exchange - DEVELOPMENT.length) ? true : undefined,
       get decision() {
         return decision();
       },
@@ -189,12 +193,8 @@ function readFirst(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Where the object of a member begins, of which this is the beginning. */
-const placeOf = (member: string, at: number): number => (at < 0 ? -1 : at + member.length - 1);
-
-/** The object that begins here, or undefined for -1: up to its own closing brace, whatever its texts hold. */
-function objectAt<Name extends keyof Receipt>(text: string, from: number): Receipt[Name] | undefined {
-  if (from < 0) return undefined;
+/** The object that begins here, up to its own closing brace, whatever its texts hold. */
+function objectAt(text: string, from: number): Receipt['service'] {
   let [depth, quoted] = [0, false];
   for (let at = from; at < text.length; at += 1) {
     const character = text.charCodeAt(at);

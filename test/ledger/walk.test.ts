@@ -23,6 +23,7 @@ const receipts = fc.record({
   development: fc.constantFrom(true, undefined),
   request: fc.record({ path: nasty }),
   claim: fc.record({ repeat: nasty }),
+  exchange: fc.constant('plog.x'),
   kind: fc.constant('intended'),
   trace: nasty,
 });
