@@ -10,8 +10,9 @@ export interface AbandonedParts extends Omit<LookingParts, 'ledger'> {
   readonly afterMs: number;
 }
 
-/** The store is asked this often. */
+/** The store is asked this often, and for at most a twentieth of the time. */
 const TAKE_EVERY_MS = 5_000;
+const TAKE_SHARE = 20;
 /** Look-ups at once, and the most that are taken at a time: each ends well within the time it is handed out for. */
 const AT_ONCE = 8;
 
@@ -51,10 +52,13 @@ export class LookingAfterOthers {
   }
 
   async #round(): Promise<void> {
-    const { budget, afterMs } = this.#parts;
+    const { budget, clock, afterMs } = this.#parts;
+    const began = clock.monotonic();
     const taken = await budget.takeAbandoned(afterMs, AT_ONCE);
-    // More may be waiting: they are not left until the next round.
-    if (taken.length === AT_ONCE) this.#takeAgainAt = 0;
+    const took = clock.monotonic() - began;
+    // More may be waiting when all that was asked for came.
+    const wait = taken.length === AT_ONCE ? 0 : TAKE_EVERY_MS;
+    this.#takeAgainAt = began + took + Math.max(wait, took * TAKE_SHARE);
     await Promise.all(taken.map((one) => this.#look(one)));
   }
 
