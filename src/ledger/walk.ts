@@ -89,7 +89,7 @@ export class Walked {
     return from < 0 || to < from ? undefined : JSON.parse(this.#text.slice(from + HOLD.length - 1, to));
   }
 
-  /** Who bought what, of an `intended`: reading that costs half of reading all. Throws SyntaxError as `whole` does. */
+  /** Who bought what, of an `intended`: less to read than all of it. Throws SyntaxError as `whole` does. */
   bought(): Bought {
     const [text, prev] = [this.#text, this.#prev];
     const agentEnd = text.indexOf(AGENT_END);
