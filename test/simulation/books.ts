@@ -102,7 +102,36 @@ export function readRedis(model: RedisModel): StoreEntries {
       if (hold) holds.set(hold.id, hold);
     }
   }
+  for (const [place, sums] of countedTwice(model, generation)) {
+    const line = lines.get(place);
+    if (line)
+      lines.set(place, { ...line, settled: line.settled - sums.settled, payments: line.payments - sums.payments });
+  }
   return { holds, lines, stops, generation, open: epoch.get('state') === 'open' };
+}
+
+/**
+ * What the others said for a gateway that is bringing its own figures just now: until it has brought them all, both
+ * stand there, so that nothing is ever too low.
+ */
+function countedTwice(model: RedisModel, generation: number): Map<string, { settled: bigint; payments: number }> {
+  const members = hashOf(model, '{town}:members');
+  const twice = new Map<string, { settled: bigint; payments: number }>();
+  for (const [field, value] of members) {
+    const [, log] = /^begun:(.*)$/.exec(field) ?? [];
+    const spokenFor = members.get(`guess:${log}`) === String(generation);
+    if (log === undefined || !spokenFor || !value.startsWith(`${generation} `)) continue;
+    for (const [at, sums] of hashOf(model, `{town}:${generation}:guess:${log}`)) {
+      const [, start = '', key = ''] = /^(\d+) (.*)$/.exec(at) ?? [];
+      const [settled = '', payments = ''] = sums.split(' ');
+      const { budget, scope } = nameOf(key.replace(/^\{town\}:\d+:/, ''));
+      if (key === '') continue;
+      const place = placeOf(budget, scope, Number(start));
+      const before = twice.get(place) ?? { settled: 0n, payments: 0 };
+      twice.set(place, { settled: before.settled + BigInt(settled), payments: before.payments + Number(payments) });
+    }
+  }
+  return twice;
 }
 
 function hashOf(model: RedisModel, key: string): ReadonlyMap<string, string> {

@@ -303,7 +303,7 @@ export class Oracle {
     const held = new Map<string, bigint>();
     for (const hold of holds.values()) {
       this.#judgeHold(hold, stops);
-      if (hold.state === 'held' && !this.#holds.has(hold.id)) this.#judgeUnsettled(hold);
+      if (hold.state === 'held' && !this.#holds.has(hold.id)) this.#judgeUnsettled(hold, holds);
       if (hold.state !== 'held' && hold.state !== 'exposed') continue;
       for (const place of hold.places) held.set(place, (held.get(place) ?? 0n) + hold.micros);
     }
@@ -342,11 +342,12 @@ export class Oracle {
     if (stop) throw new Violation('9', `hold ${hold.id} was exposed while ${stop} was stopped`);
   }
 
-  /** Who has too many purchases of unknown outcome at a service begins no more there. */
-  #judgeUnsettled({ id, pair }: HoldEntry): void {
+  /** Who has too many purchases of unknown outcome at a service begins no more there; what ends in this step is none. */
+  #judgeUnsettled({ id, pair }: HoldEntry, now: ReadonlyMap<string, HoldEntry>): void {
     let unsettled = 0;
-    for (const one of this.#holds.values())
-      if (one.pair === pair && one.state === 'exposed' && one.closed) unsettled += 1;
+    for (const one of this.#holds.values()) {
+      if (one.pair === pair && one.closed && now.get(one.id)?.state === 'exposed') unsettled += 1;
+    }
     if (unsettled >= LIMITS.unsettled) throw new Violation('7', `${id} is held beside ${unsettled} that are unsettled`);
   }
 
