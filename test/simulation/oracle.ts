@@ -342,7 +342,7 @@ export class Oracle {
     if (stop) throw new Violation('9', `hold ${hold.id} was exposed while ${stop} was stopped`);
   }
 
-  /** Who has too many purchases of unknown outcome at a service begins no more there; what ends in this step is none. */
+  /** Who has too many purchases of unknown outcome at a service begins no more there; one that ends now is none. */
   #judgeUnsettled({ id, pair }: HoldEntry, now: ReadonlyMap<string, HoldEntry>): void {
     let unsettled = 0;
     for (const one of this.#holds.values()) {
