@@ -6,16 +6,7 @@ import { readByteLines } from '../ledger/lines.ts';
 import { logEnd, ownKeys } from '../ledger/own-log.ts';
 import { LedgerReader } from '../ledger/reader.ts';
 import { verifyLog } from '../ledger/verify.ts';
-import {
-  type Bound,
-  boundInLine,
-  ChainFault,
-  ChainWalk,
-  type HashCheck,
-  logIn,
-  type Reached,
-  type Walked,
-} from '../ledger/walk.ts';
+import { type Bound, boundInLine, ChainFault, ChainWalk, logIn, type Reached, type Walked } from '../ledger/walk.ts';
 import { isStorageError, openReadOnly } from '../state/database.ts';
 
 /** What was read of one log, and proved. */
@@ -32,28 +23,24 @@ export class Damaged extends Error {}
 /** A file that cannot be read as what it was named for: a mistake on the command line. */
 export class Unusable extends Error {}
 
-/** Where receipts go as they are read, and who sees to it that they are what their hashes say. */
-export interface Sink {
-  readonly take: (receipt: Walked) => void;
-  readonly check: HashCheck;
-}
+/** Where receipts go as they are read. */
+export type Take = (receipt: Walked) => void;
 
 const CHUNK_BYTES = 1_048_576;
 
-/** The log in a state folder, up to the receipt `last` or as of now. */
+/** The log in a state folder, as of now. */
 interface LiveReading {
   readonly dir: string;
   readonly nowMs: number;
-  readonly last?: number;
 }
 
 /** What is to be read: a live log, or exports whose keys these are. */
 export type Reading = LiveReading | { readonly files: readonly string[]; readonly keys: unknown };
 
 /** Reads all of it. Throws Damaged and Unusable. */
-export async function readAll(reading: Reading, sink: Sink): Promise<readonly LogRead[]> {
-  if ('files' in reading) return readExports(reading.files, reading.keys, sink);
-  return [await readLive(reading, sink)];
+export async function readAll(reading: Reading, take: Take): Promise<readonly LogRead[]> {
+  if ('files' in reading) return readExports(reading.files, reading.keys, take);
+  return [await readLive(reading, take)];
 }
 
 /** Exports, with the keys that are named or those of the log in `stateDir`; else that log. Throws Unusable. */
@@ -68,10 +55,10 @@ export function readingOf(
 }
 
 /** The log in a state folder, also while its gateway runs; what is sealed meanwhile is left out. */
-async function readLive({ dir, nowMs, last }: LiveReading, sink: Sink): Promise<LogRead> {
+async function readLive({ dir, nowMs }: LiveReading, take: Take): Promise<LogRead> {
   const reader = new LedgerReader(openReadOnly(dir));
   try {
-    const end = logEnd(reader, dir, nowMs, last);
+    const end = logEnd(reader, dir, nowMs);
     const { head, at } = end;
     if (head.seq === 0) return { log: reader.log, first: 1, ...head, begins: null, readAt: at };
     const begins: string[] = [];
@@ -79,10 +66,10 @@ async function readLive({ dir, nowMs, last }: LiveReading, sink: Sink): Promise<
     for (const { bytes, hash } of reader.chain({ first: 0, last: head.seq })) {
       const bound = { text: bytes, bytes, hash };
       if (!walk) {
-        walk = ChainWalk.from(bound, sink.check);
+        walk = ChainWalk.from(bound);
         if (walk.first !== 1) throw new ChainFault(1, `the log begins at seq ${walk.first}`);
       }
-      sink.take(noteFirst(walk.take(bound), begins));
+      take(noteFirst(walk.take(bound), begins));
     }
     const lines = [...exportLines(reader.stored({ first: head.seq, last: head.seq }), end)];
     await provedEnd(walk, lines, ownKeys(reader, dir));
@@ -98,11 +85,11 @@ async function readLive({ dir, nowMs, last }: LiveReading, sink: Sink): Promise<
  * Exports of one or more logs, merged ones too, each log an unbroken run; later files of a log must go on where the
  * earlier one ended.
  */
-async function readExports(files: readonly string[], keys: unknown, sink: Sink): Promise<LogRead[]> {
+async function readExports(files: readonly string[], keys: unknown, take: Take): Promise<LogRead[]> {
   const walks = new Map<string, ChainWalk>();
   const logs = new Map<string, LogRead>();
   for (const file of files) {
-    for (const read of await readExport(file, keys, walks, sink)) {
+    for (const read of await readExport(file, keys, walks, take)) {
       logs.set(read.log, { ...read, begins: logs.get(read.log)?.begins ?? read.begins });
     }
   }
@@ -149,12 +136,12 @@ interface Part {
   readonly begins: string[];
 }
 
-async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, sink: Sink): Promise<LogRead[]> {
+async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, take: Take): Promise<LogRead[]> {
   const chunks = await openExport(file);
   const parts = new Map<string, Part>();
   try {
     for await (const lines of readByteLines(chunks)) {
-      for (const line of lines) takeLine(line, file, parts, walks, sink);
+      for (const line of lines) takeLine(line, file, parts, walks, take);
     }
     if (parts.size === 0) throw new ChainFault(1, 'the signed head at the end is missing: the log is cut short');
     const logs: LogRead[] = [];
@@ -172,7 +159,7 @@ function takeLine(
   file: string,
   parts: Map<string, Part>,
   walks: Map<string, ChainWalk>,
-  sink: Sink,
+  take: Take,
 ): void {
   const bound = boundInLine(line);
   if (!bound && startsWith(line, '{"checkpoint":') && !Buffer.from(line).includes(',"receipt":')) return;
@@ -187,15 +174,15 @@ function takeLine(
     part.head = line;
     return;
   }
-  part.walk ??= walkOf(begun(bound, next, sink.check), walks, file);
-  sink.take(noteFirst(part.walk.take(bound), part.begins));
+  part.walk ??= walkOf(begun(bound, next), walks, file);
+  take(noteFirst(part.walk.take(bound), part.begins));
   part.last = line;
 }
 
 /** A walk that begins here; what is no receipt at all stands in the place of the next one of the log before it. */
-function begun(bound: Bound, next: number, check: HashCheck): ChainWalk {
+function begun(bound: Bound, next: number): ChainWalk {
   try {
-    return ChainWalk.from(bound, check);
+    return ChainWalk.from(bound);
   } catch (error) {
     throw error instanceof ChainFault ? new ChainFault(next, error.message) : error;
   }

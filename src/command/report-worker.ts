@@ -1,20 +1,43 @@
-// The thread that proves a large log while the thread that asked adds its receipts up.
+// The thread that reads and proves a large log, and hands its receipts to the one that asked.
 import { parentPort, workerData } from 'node:worker_threads';
-import { hashHolds } from '../ledger/walk.ts';
+import { type WalkedPage, WalkedPages } from '../ledger/walked-page.ts';
 import { type LogRead, type Reading, readAll, Unusable } from './report-source.ts';
 
-/** What the thread says, once. */
-export type Proved =
+/** What the thread is told. */
+export interface Order {
+  readonly reading: Reading;
+  /** One number, which both threads see: how many pages were taken. */
+  readonly taken: Int32Array<SharedArrayBuffer>;
+}
+
+/** What the thread says: pages, and then, once, how the log stands. */
+export type Said =
+  | { readonly kind: 'page'; readonly page: WalkedPage }
   | { readonly kind: 'holds'; readonly logs: readonly LogRead[] }
   | { readonly kind: 'failed'; readonly unusable: boolean; readonly message: string };
 
-async function prove(reading: Reading): Promise<Proved> {
+/** So many pages may wait to be taken: a large log must not fill the memory. */
+const AHEAD = 16;
+
+async function read({ reading, taken }: Order): Promise<Said> {
+  let given = 0;
+  const pages = new WalkedPages((page) => {
+    say({ kind: 'page', page }, [page.bytes.buffer, page.places.buffer]);
+    given += 1;
+    for (let seen = Atomics.load(taken, 0); given - seen > AHEAD; seen = Atomics.load(taken, 0)) {
+      Atomics.wait(taken, 0, seen);
+    }
+  });
   try {
-    return { kind: 'holds', logs: await readAll(reading, { take: () => {}, check: hashHolds }) };
+    const logs = await readAll(reading, (receipt) => pages.add(receipt));
+    pages.flush();
+    return { kind: 'holds', logs };
   } catch (error) {
     const message = error instanceof Error ? error.message : 'failed';
     return { kind: 'failed', unusable: error instanceof Unusable, message };
   }
 }
 
-parentPort?.postMessage(await prove(workerData));
+const say = (said: Said, transferred: ArrayBuffer[] = []): void => parentPort?.postMessage(said, transferred);
+
+say(await read(workerData));

@@ -54,44 +54,40 @@ export interface Reached {
  * and after each one that is looked for from the end no nested member has its name.
  */
 export class Walked {
+  readonly text: string;
+  readonly log: string;
   readonly seq: number;
-  readonly #text: string;
-  readonly #log: string;
-  readonly #prev: number;
+  /** Where that member stands in the text: the ones looked for stand before it. */
+  readonly prev: number;
 
-  /** `prev` is where that member stands: the ones looked for stand before it. */
   constructor(text: string, log: string, seq: number, prev: number) {
-    this.#text = text;
-    this.#log = log;
+    this.text = text;
+    this.log = log;
     this.seq = seq;
-    this.#prev = prev;
-  }
-
-  get log(): string {
-    return this.#log;
+    this.prev = prev;
   }
 
   get kind(): string {
-    return textAfter(this.#text, ',"kind":"', this.#prev);
+    return textAfter(this.text, ',"kind":"', this.prev);
   }
 
   /** As `at` is written. */
   get at(): string {
-    if (this.#text.startsWith(AT_FIRST)) return textAfter(this.#text, AT_FIRST, 0);
-    const challenge = this.#text.indexOf(',"challenge":{');
-    return textAfter(this.#text, ',"at":"', challenge < 0 ? this.#prev : challenge);
+    if (this.text.startsWith(AT_FIRST)) return textAfter(this.text, AT_FIRST, 0);
+    const challenge = this.text.indexOf(',"challenge":{');
+    return textAfter(this.text, ',"at":"', challenge < 0 ? this.prev : challenge);
   }
 
   /** The hold alone; undefined when there is none. */
   hold(): Receipt['hold'] {
-    const to = this.#text.lastIndexOf(`,"id":"${this.#log}.${this.seq}"`, this.#prev);
-    const from = this.#text.lastIndexOf(HOLD, to);
-    return from < 0 || to < from ? undefined : JSON.parse(this.#text.slice(from + HOLD.length - 1, to));
+    const to = this.text.lastIndexOf(`,"id":"${this.log}.${this.seq}"`, this.prev);
+    const from = this.text.lastIndexOf(HOLD, to);
+    return from < 0 || to < from ? undefined : JSON.parse(this.text.slice(from + HOLD.length - 1, to));
   }
 
   /** Who bought what, of an `intended`: less to read than all of it. Throws SyntaxError as `whole` does. */
   bought(): Bought {
-    const [text, prev] = [this.#text, this.#prev];
+    const [text, prev] = [this.text, this.prev];
     const agentEnd = text.indexOf(AGENT_END);
     const offer = text.lastIndexOf(OFFER, prev);
     const service = text.indexOf(SERVICE, prev);
@@ -113,39 +109,31 @@ export class Walked {
 
   /** All of it. Throws SyntaxError when it is not JSON. */
   whole(): Receipt {
-    return JSON.parse(this.#text);
+    return JSON.parse(this.text);
   }
 }
-
-/** Are the bytes of a receipt what its hash says? */
-export type HashCheck = (bound: Bound) => boolean;
-
-/** Works it out. */
-export const hashHolds: HashCheck = ({ bytes, hash }) => digest('sha256', bytes, 'hex') === hash;
 
 /** A run of one log, from whatever receipt it begins with. */
 export class ChainWalk {
   readonly log: string;
   readonly first: number;
-  readonly #check: HashCheck;
   #seq: number;
   #hash: string;
 
-  private constructor(log: string, first: number, prev: string, check: HashCheck) {
+  private constructor(log: string, first: number, prev: string) {
     this.log = log;
     this.first = first;
-    this.#check = check;
     this.#seq = first - 1;
     this.#hash = prev;
   }
 
   /** A walk that begins with this receipt, which is still to be taken. Throws ChainFault when it is none. */
-  static from(first: Bound, check: HashCheck = hashHolds): ChainWalk {
+  static from(first: Bound): ChainWalk {
     const { log, seq, prev } = readFirst(first.text);
     if (typeof log !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1) {
       throw new ChainFault(1, 'the first receipt does not say its log and seq');
     }
-    return new ChainWalk(log, seq, seq === 1 ? NO_HASH : String(prev), check);
+    return new ChainWalk(log, seq, seq === 1 ? NO_HASH : String(prev));
   }
 
   get reached(): Reached {
@@ -154,7 +142,7 @@ export class ChainWalk {
 
   /** Takes the next receipt. Throws ChainFault when it does not follow the one before, or is not what its hash says. */
   take(bound: Bound): Walked {
-    const { text, hash } = bound;
+    const { text, bytes, hash } = bound;
     const seq = this.#seq + 1;
     const place = text.lastIndexOf(SEQ);
     const found = Number.parseInt(text.slice(place + SEQ.length, place + SEQ.length + SEQ_DIGITS), 10);
@@ -164,7 +152,7 @@ export class ChainWalk {
     if (prev < 0 || !text.startsWith(`${this.#hash}"`, prev + PREV.length)) {
       throw new ChainFault(seq, 'prev is not the hash of the receipt before');
     }
-    if (!this.#check(bound)) throw new ChainFault(seq, 'the hash is not that of the receipt');
+    if (digest('sha256', bytes, 'hex') !== hash) throw new ChainFault(seq, 'the hash is not that of the receipt');
     this.#seq = seq;
     this.#hash = hash;
     return new Walked(text, this.log, seq, prev);

@@ -1,11 +1,12 @@
-// A large log is proved by a thread while it is added up: what arrives, and what is said of a log that does not
-// hold, is the same as without one.
+// A large log is read and proved by a thread while it is added up: what arrives, and what is said of a log that does
+// not hold, is the same as without one.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { readReceipts } from '../../src/command/report-reading.ts';
 import type { Reading } from '../../src/command/report-source.ts';
+import type { Receipt } from '../../src/domain/receipt.ts';
 import { openLog, type TestLog } from '../ledger/log.ts';
 import { bought } from '../report/receipts.ts';
 
@@ -45,6 +46,17 @@ async function read(reading: Reading, large?: number) {
   return { taken, logs };
 }
 
+/** Two logs, a receipt of the one after a receipt of the other. */
+function merged(): Reading {
+  const other = openLog();
+  for (let n = 0; n < PURCHASES; n += 1) other.seal(bought({ kind: 'intended', n, log: other.reader.log }));
+  const [one, two] = [log.lines(), other.lines()];
+  const lines = Array.from({ length: one.length + two.length }, (_, n) => (n % 2 === 0 ? one : two).shift() ?? '');
+  const file = join(mkdtempSync(join(tmpdir(), 'purser-export-')), 'merged.jsonl');
+  writeFileSync(file, `${[...lines, ...one, ...two].filter((line) => line !== '').join('\n')}\n`);
+  return { files: [file], keys: { keys: [...log.jwks().keys, ...other.jwks().keys] } };
+}
+
 test.each([
   ['the live log', (): Reading => ({ dir: log.dir, nowMs: NOW })],
   ['an export', exported],
@@ -53,6 +65,19 @@ test.each([
   const found = await read(reading, BY_A_THREAD);
   expect(found.taken).toHaveLength(PURCHASES * 3 + 1);
   expect(found).toEqual(await read(reading));
+});
+
+test('two logs in turn, and what is larger than all that may wait to be taken', async () => {
+  const both = merged();
+  const found = await read(both, BY_A_THREAD);
+  expect(found.logs.map(({ seq }) => seq)).toEqual([PURCHASES * 3 + 1, PURCHASES]);
+  expect(found).toEqual(await read(both));
+  const large = 'é✓'.repeat(300_000);
+  for (let n = 0; n < 40; n += 1) log.seal({ kind: 'policy', change: { what: `${n} ${large}`, outcome: 'applied' } });
+  const texts: string[] = [];
+  const take = (receipt: { whole(): Receipt }) => texts.push(receipt.whole().change?.what ?? '');
+  await readReceipts({ dir: log.dir, nowMs: NOW }, take, BY_A_THREAD);
+  expect(texts.slice(-40)).toEqual(Array.from({ length: 40 }, (_, n) => `${n} ${large}`));
 });
 
 test('a log that does not hold is told as without the thread, wherever it shows', async () => {
