@@ -6,11 +6,9 @@ export const MAX_DEPTH = 64;
 
 /**
  * The canonical JSON text of `value` (RFC 8785): members ordered by UTF-16 code units, numbers and strings as
- * ECMAScript
- * writes them. Takes null, booleans, finite numbers, well-formed strings, arrays and plain objects. Throws TypeError
- * for
- * everything else (undefined, NaN, bigint, functions, class instances, lone surrogates, symbol keys) and beyond
- * {@link MAX_DEPTH} levels, which takes in every cycle.
+ * ECMAScript writes them. Takes null, booleans, finite numbers, well-formed strings, arrays and plain objects. Throws
+ * TypeError for everything else (undefined, NaN, bigint, functions, class instances, lone surrogates, symbol keys) and
+ * beyond {@link MAX_DEPTH} levels, which takes in every cycle.
  */
 export function canonicalJson(value: unknown): string {
   return write(value, 0);
@@ -25,7 +23,11 @@ function write(value: unknown, depth: number): string {
   return Array.isArray(value) ? writeArray(value, depth + 1) : writeObject(value, depth + 1);
 }
 
+/** Text of which JSON escapes nothing, as nearly all is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function writeString(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new TypeError('canonical JSON has no lone surrogates');
   return JSON.stringify(text);
 }
@@ -49,8 +51,11 @@ function writeObject(object: object, depth: number): string {
   }
   if (Object.getOwnPropertySymbols(object).length > 0) throw new TypeError('canonical JSON has no symbol keys');
   // The default order of sort() is that of UTF-16 code units, which is what RFC 8785 section 3.2.3 asks for.
-  const parts = Object.entries(object)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([key, member]) => `${writeString(key)}:${write(member, depth)}`);
-  return `{${parts.join(',')}}`;
+  const members = Object.keys(object).sort();
+  const values = object as Readonly<Record<string, unknown>>;
+  let text = '';
+  for (const name of members) {
+    text += `${text === '' ? '' : ','}${writeString(name)}:${write(values[name], depth)}`;
+  }
+  return `{${text}}`;
 }

@@ -34,7 +34,7 @@ export async function recover(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<
 /** So many at once: their steps share round trips. */
 const TOGETHER = 64;
 /** Intents that are ended by one step of the log; the next page is sealed while the store takes the last one. */
-const PAGE = 500;
+const PAGE = 1_000;
 const PAGES_TOGETHER = 2;
 
 async function together<T>(lanes: number, all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 // Selecting receipts: a filter becomes one statement over the indexes. Used by the state thread and by read-only
 // readers.
-import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { type Receipt, receipt as receiptShape, type Sealed } from '../domain/receipt.ts';
 import type { ReceiptFilter } from './ledger.ts';
 import { type Part, readAt } from './segments.ts';
@@ -173,9 +173,18 @@ export function* leavesInRange(
 
 /** One receipt by its sequence number. */
 export function receiptAt(db: DatabaseSync, seq: number): StoredReceipt | undefined {
-  const sql = 'SELECT seq, bytes, hash, kid, signature FROM receipts WHERE seq = ?';
-  const row = readAt(db, seq, (part) => part.db.prepare(sql).get(seq));
+  const row = readAt(db, seq, (part) => bySeq(part.db).get(seq));
   return row && storedOf(row);
+}
+
+const statements = new WeakMap<DatabaseSync, StatementSync>();
+
+/** Prepared once for a database: what was left open is looked up thousands of times in a row. */
+function bySeq(db: DatabaseSync): StatementSync {
+  const known = statements.get(db);
+  const statement = known ?? db.prepare('SELECT seq, bytes, hash, kid, signature FROM receipts WHERE seq = ?');
+  if (!known) statements.set(db, statement);
+  return statement;
 }
 
 /** The sequence number in an id of this log, or undefined when it is another's or none. */
