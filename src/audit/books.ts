@@ -49,7 +49,7 @@ function placesOf(names: readonly string[]): Readonly<Record<Column, number>> {
   if (twice !== undefined) throw new CsvWrong(1, `it names the column ${JSON.stringify(twice)} twice; keep one`);
   const missing = COLUMNS.filter((column) => !names.includes(column));
   if (missing.length > 0) {
-    throw new CsvWrong(1, `it lacks the column ${missing.join(', ')}; it must name ${COLUMNS.join(', ')}`);
+    throw new CsvWrong(1, `it lacks ${missing.join(', ')}; its columns must be ${COLUMNS.join(', ')}`);
   }
   const place = (column: Column): number => names.indexOf(column);
   return {

@@ -97,7 +97,7 @@ function registerLines(
 }
 
 function readToken(file: string): { readonly text: string } | { readonly wrong: string } {
-  const name = file === '-' ? 'standard input' : file;
+  const name = file === '-' ? 'standard input' : file || '""';
   const bytes = Buffer.alloc(MOST_BYTES + 1);
   let length = 0;
   try {

@@ -4,6 +4,7 @@ import { createReadStream, type ReadStream, readFileSync, statSync } from 'node:
 import { readInstant } from '../domain/rfc3339.ts';
 import { readLines } from '../ledger/lines.ts';
 import { LedgerReader } from '../ledger/reader.ts';
+import { readKeySet } from '../ledger/verify-keys.ts';
 import { openReadOnly } from '../state/database.ts';
 import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
@@ -70,7 +71,9 @@ export function readText(path: string): string {
 /** A file with a JSON key set. Throws {@link Usage}. */
 export function readJwks(path: string): unknown {
   try {
-    return JSON.parse(readText(path));
+    const keys: unknown = JSON.parse(readText(path));
+    readKeySet(keys);
+    return keys;
   } catch (error) {
     throw error instanceof Usage
       ? error

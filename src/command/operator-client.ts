@@ -10,6 +10,7 @@ import { type OfflineState, readBudgets, readHolds } from '../operators/api.ts';
 import type { ExplainQuery, ResolveOrder, RotateOrder, StartOrder, StopOrder } from '../operators/forms.ts';
 import { LOCAL_OPERATOR, operatorTokenFile, readOperatorToken } from '../operators/operator-token.ts';
 import { createOrders, type Done } from '../operators/orders.ts';
+import { isProblem, OPERATOR_PROBLEMS, type OperatorProblem } from '../operators/problem.ts';
 import {
   type BudgetsAnswer,
   budgetsAnswer,
@@ -121,8 +122,8 @@ async function failing<Result>(work: Promise<Result>): Promise<Result> {
   }
 }
 
-const done = (result: Done | { kind: 'problem'; detail: string }): Outcome => {
-  if (result.kind === 'problem') throw new OrderFailed(result.detail);
+const done = (result: Done | OperatorProblem): Outcome => {
+  if (isProblem(result)) throw new OrderFailed(`${OPERATOR_PROBLEMS[result.code].title}. ${result.detail}`);
   return result;
 };
 

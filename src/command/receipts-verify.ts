@@ -46,7 +46,7 @@ export function verify(options: VerifyCommandOptions, io: Io): Promise<number> {
 
 function againstOf({ head, checkpoint, witness, everySignature }: VerifyCommandOptions): Omit<VerifyOptions, 'keys'> {
   return {
-    ...(head === undefined ? {} : { head: readText(head) }),
+    ...(head === undefined ? {} : { head: readHeadLine(head) }),
     ...(checkpoint === undefined ? {} : { checkpoint: readText(checkpoint) }),
     ...(witness === undefined ? {} : { witnesses: readKeyLines(witness) }),
     everySignature: everySignature === true,
@@ -77,6 +77,17 @@ async function verifyFile(path: string, against: VerifyOptions): Promise<StreamV
   return statSync(path).isFile()
     ? locateFault(() => readLines(again()), against)
     : verifyLogs(readLines(stream), against);
+}
+
+/** A file with a signed head, as an export ends with. Throws {@link Usage}. */
+function readHeadLine(path: string): string {
+  const text = readText(path);
+  try {
+    if (JSON.parse(text).head && JSON.parse(text).signature) return text;
+  } catch {
+    // Answered below.
+  }
+  throw new Usage(`${path} is not a signed head; keep the last line of an export`);
 }
 
 /** The keys in a file, one a line; empty lines and those that begin with # say nothing. */

@@ -44,7 +44,8 @@ export function loadConfig(path: string, options: LoadOptions): LoadedConfig {
   };
 }
 
-function readFile(file: string, shown: string): YamlFile {
+function readFile(file: string, name: string): YamlFile {
+  const shown = name || '""';
   const refused = (message: string): YamlFile => {
     const problem: Problem = { file: shown, line: 1, col: 1, path: '', message, severity: 'error' };
     return { file: shown, value: undefined, problems: [problem], problem: () => problem };

@@ -123,7 +123,7 @@ function readSecretFile(sources: Sources, reference: { file?: unknown }, kind: '
     const unsafe = kind === 'secret' ? judgeSecretFile(descriptor, path) : undefined;
     if (unsafe !== undefined) return { wrong: unsafe };
     const text = readFileSync(descriptor, 'utf8').replace(/\r?\n$/, '');
-    return text === '' ? { wrong: `the file ${path} is empty; put it there` } : { text };
+    return text === '' ? { wrong: `the file ${path} is empty; put the value into it` } : { text };
   } finally {
     closeSync(descriptor);
   }

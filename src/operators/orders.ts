@@ -128,7 +128,7 @@ async function resolve(
   const { budget, ledger, clock, unwritten } = parts;
   const hold = (await budget.openHolds()).find((open) => open.id === id);
   if (!hold) {
-    return problem('hold_unknown', 'No open hold has this id. It may have ended since: see "purser receipts list".');
+    return problem('hold_unknown', 'It may have ended since: see "purser receipts list".');
   }
   if (unwritten(id)) {
     const detail = 'Its purchase still runs, or its outcome is about to be written. Look again in a moment.';

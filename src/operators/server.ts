@@ -54,7 +54,10 @@ async function answerAuthorised(
   if (path === undefined)
     return sendProblem(
       response,
-      problem('not_found', 'The path cannot be read: an escape such as %2F must be one of UTF-8.'),
+      problem(
+        'not_found',
+        'Its parts must be ids: up to 200 letters, digits, dots, colons, tildes, hyphens and underscores.',
+      ),
     );
   const result = await answerApi(options, { method, path, query: target.query, body: request, by });
   return isProblem(result) ? sendProblem(response, result) : sendJson(response, 200, result.value);

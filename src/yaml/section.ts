@@ -100,7 +100,7 @@ export class Sections {
   }
 
   #gather(issue: z.core.$ZodIssue, base: Path, known: ReadonlyMap<string, readonly string[]>): void {
-    const path = [...base, ...(issue.path as (string | number)[])];
+    const path = this.#written([...base, ...(issue.path as (string | number)[])]);
     if (issue.code === 'unrecognized_keys') {
       const names = known.get(JSON.stringify(issue.path)) ?? [];
       for (const key of issue.keys) this.#unknown([...path, key], key, names);
@@ -108,6 +108,15 @@ export class Sections {
     }
     const absent = this.raw(path) === undefined;
     this.error(path, messageOf(issue, this.raw(path), absent));
+  }
+
+  /** Where one item may stand for a list of it, what is wrong with the item is wrong with what was written. */
+  #written(path: Path): Path {
+    const written: (string | number)[] = [];
+    for (const step of path) {
+      if (step !== 0 || Array.isArray(this.raw(written))) written.push(step);
+    }
+    return written;
   }
 }
 

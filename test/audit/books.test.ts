@@ -55,7 +55,7 @@ test('addresses are compared by their bytes', () => {
 
 test.each<readonly [string, number, string]>([
   ['', 1, 'the file is empty'],
-  ['payment,amount,asset,payee\n', 1, 'it lacks the column at'],
+  ['payment,amount,asset,payee\n', 1, 'it lacks at; its columns must be'],
   ['payment,amount,asset,payee,at,at\n', 1, 'it names the column "at" twice'],
   [`${HEADER}${ROW}n2,1,usd,acme\n`, 3, 'it has 4 cells, but must have the 5 of the first line'],
   [`${HEADER}${ROW}\n`, 3, 'it has 1 cells'],
