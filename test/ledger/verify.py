@@ -1,36 +1,8 @@
 """Verifies exports and proofs of Purser's receipt log; written from docs/receipts.md alone, with the standard library.
 Usage: verify.py FILE KEYS.json [WITNESS_KEY]. Exit code 0: holds; 1: does not, and says at which receipt."""
-import base64, hashlib, json, math, re, sys
+import json, math, re, sys
 from ed25519 import is_signed
-
-def sha(data): return hashlib.sha256(data).digest()
-def need(holds, what):
-    if not holds: raise ValueError(what)
-def canonical(value):  # RFC 8785; receipts hold no fractions
-    need(not isinstance(value, float), "a number has a fraction")
-    if isinstance(value, list): return "[" + ",".join(map(canonical, value)) + "]"
-    if not isinstance(value, dict): return json.dumps(value, ensure_ascii=False)
-    names = sorted(value, key=lambda name: name.encode("utf-16-be"))
-    return "{" + ",".join(canonical(name) + ":" + canonical(value[name]) for name in names) + "}"
-def b64(text, extra=b"+/", pad=""):
-    raw = base64.b64decode(text + pad, extra, validate=True)
-    need(base64.b64encode(raw, extra).decode() == text + pad, "base64 in another spelling")
-    return raw
-def b64url(text): return b64(text, b"-_", "=" * (-len(text) % 4))
-def kid_of(x):  # RFC 7638
-    return base64.urlsafe_b64encode(sha(canonical({"crv": "Ed25519", "kty": "OKP", "x": x}).encode())).decode()[:-1]
-def half(size): return 1 << (size - 1).bit_length() - 1  # the largest power of two below it
-def root(leaves):  # RFC 9162, section 2.1.1
-    if len(leaves) == 1: return leaves[0]
-    n = half(len(leaves))
-    return sha(b"\1" + root(leaves[:n]) + root(leaves[n:]))
-def root_by(proof, index, size, leaf):  # the same as RFC 9162, section 2.1.3.2, from the top down
-    need(bool(proof) == (size > 1), "the proof has another length")
-    if size == 1: return leaf
-    *below, beside = proof
-    n = half(size)
-    if index < n: return sha(b"\1" + root_by(below, index, n, leaf) + beside)
-    return sha(b"\1" + beside + root_by(below, index - n, size - n, leaf))
+from rfcs import b64, b64url, canonical, kid_of, need, root, root_by, sha
 
 class Log:
     def __init__(self, name, jwks):
