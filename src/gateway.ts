@@ -113,7 +113,7 @@ async function assemble(
   const settling = keepSettled(parts, authority, store.shared, status, log);
   await settling.first;
   await authority.sealFirst();
-  const rolling = keepRolling({ ledger, log, timers: SYSTEM_TIMERS, clock: CLOCK });
+  const rolling = keepRolling({ ledger, log, timers: SYSTEM_TIMERS, clock: CLOCK, status });
   const loss = watchLoss(store, witnessing);
   const takeDown = async (): Promise<void> => {
     status.draining = true;
@@ -222,7 +222,8 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
 
 /** How every gateway begins. */
 function beginning(): Status {
-  return { draining: false, recovered: false, storeAnswers: true, storeClosed: null, witnessed: false };
+  const wrong = { storeClosed: null, segmentsStuck: false };
+  return { ...wrong, draining: false, recovered: false, storeAnswers: true, witnessed: false };
 }
 
 /** Without its state, or with another copy of it, a gateway can decide nothing. */

@@ -52,6 +52,7 @@ export function metricsOptions({ config, budget, ledger, authority, status }: Op
           untilMs === null ? [] : [{ agent: agent.id, until: untilMs / 1_000 }],
         ),
     }),
+    segmentsStuck: () => status.segmentsStuck,
     blocked: () => ({
       draining: status.draining,
       ledger: !ledger.ready(),

@@ -3,6 +3,7 @@
 import { type Clock, sleep, type Timers } from '../domain/clock.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
+import type { Status } from './settling.ts';
 
 /** What the loop works with. */
 export interface RollingParts {
@@ -10,6 +11,7 @@ export interface RollingParts {
   readonly log: Log;
   readonly timers: Timers;
   readonly clock: Pick<Clock, 'monotonic'>;
+  readonly status: Pick<Status, 'segmentsStuck'>;
 }
 
 /** How often it looks whether there is something to move, and how soon after a failure it tries again. */
@@ -19,7 +21,7 @@ const AGAIN_LOOKS = 60;
 const PAUSE_TIMES = 4;
 
 /** Starts the loop; `close` resolves when no step is under way. */
-export function keepRolling({ ledger, log, timers, clock }: RollingParts): { close(): Promise<void> } {
+export function keepRolling({ ledger, log, timers, clock, status }: RollingParts): { close(): Promise<void> } {
   let closed = false;
   let told: string | undefined;
   let wait = 0;
@@ -34,6 +36,7 @@ export function keepRolling({ ledger, log, timers, clock }: RollingParts): { clo
       if (failed !== undefined) wait = AGAIN_LOOKS;
       else if (told !== undefined) log.event('info', 'receipts are moved into segments again');
       told = failed;
+      status.segmentsStuck = failed !== undefined;
       if (!more || closed || !ledger.ready()) return;
       await sleep(timers, Math.ceil(PAUSE_TIMES * (clock.monotonic() - from)));
     }

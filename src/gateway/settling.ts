@@ -15,6 +15,8 @@ export interface Status {
   storeAnswers: boolean;
   /** A witness has said that it knows no more of this log than there is here, or none is configured. */
   witnessed: boolean;
+  /** The last move of receipts into a segment failed: the database grows. */
+  segmentsStuck: boolean;
   /** Why a store that is shared is closed to this gateway, for people; null while it is open. */
   storeClosed: string | null;
 }

@@ -58,6 +58,8 @@ export interface Scraped {
     /** The register's `until`, in seconds since 1970. */
     readonly agentsUntil: readonly { readonly agent: string; readonly until: number }[];
   } | null;
+  /** Did the last move of receipts into a segment fail? */
+  readonly segmentsStuck: () => boolean;
   /** For each reason: does it stand in the way of payments now? */
   readonly blocked: () => Readonly<Record<PayReason, boolean>>;
 }
@@ -161,6 +163,7 @@ function createGauges(registry: Registry) {
     ]),
     policy: gauge('purser_policy_info', 'The policy set in force.', ['version']),
     reload: gauge('purser_policy_last_reload_successful', 'Was the last reload of the policies taken up?', []),
+    segments: gauge('purser_segments_last_move_successful', 'Could the oldest receipts be moved into a segment?', []),
     until: gauge('purser_agent_until_seconds', "Each agent's review date; the 1,000 soonest.", ['agent']),
     loop: gauge('purser_event_loop_delay_seconds', 'Delay of the event loop since the last scrape.', ['percentile']),
     canPay: gauge('purser_can_pay', '0 where this reason stands in the way of every payment.', ['reason']),
@@ -188,6 +191,7 @@ async function collect(from: Scraped, to: ReturnType<typeof createGauges>, loop:
     const soonest = [...policy.agentsUntil].sort((a, b) => a.until - b.until).slice(0, MOST_SERIES);
     for (const { agent, until } of soonest) to.until.set({ agent }, until);
   }
+  to.segments.set(from.segmentsStuck() ? 0 : 1);
   const blocked = from.blocked();
   for (const reason of PAY_REASONS) to.canPay.set({ reason }, blocked[reason] ? 0 : 1);
   to.loop.set({ percentile: '50' }, delaySeconds(loop, 50));

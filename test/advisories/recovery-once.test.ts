@@ -67,7 +67,14 @@ function order(log: string): HoldRequest {
 
 test('a recovery that takes longer than its retry leaves the first purchase its hold', async () => {
   const { budget, ledger } = store;
-  const status: Status = { draining: false, recovered: false, storeAnswers: true, storeClosed: null, witnessed: true };
+  const status: Status = {
+    segmentsStuck: false,
+    draining: false,
+    recovered: false,
+    storeAnswers: true,
+    storeClosed: null,
+    witnessed: true,
+  };
   const watch = { began: () => expect.unreachable('nobody asks'), refused() {}, fault() {} };
   const authority = { agreed: () => true, agree: async () => [] };
   const parts = { budget: slowToList(budget), ledger, watch, timers: SYSTEM_TIMERS, clock: CLOCK };

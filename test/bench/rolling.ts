@@ -49,7 +49,13 @@ await turn();
 const [still, moving]: [number[], number[]] = [[], []];
 for (let n = 0; n < TURNS; n += 1) {
   still.push(...(await turn()));
-  const rolling = keepRolling({ ledger, log: openLog({ fd: 2 }), timers: SYSTEM_TIMERS, clock });
+  const rolling = keepRolling({
+    ledger,
+    log: openLog({ fd: 2 }),
+    timers: SYSTEM_TIMERS,
+    clock,
+    status: { segmentsStuck: false },
+  });
   moving.push(...(await turn()));
   await rolling.close();
 }

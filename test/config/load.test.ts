@@ -231,11 +231,7 @@ const mistakes: [string, string, RegExp][] = [
       ],
       ['a plain node', 'id: "eip155:8453", rpc: { env: RPC_PLAIN }', /rpc {2}must be https/],
       ['a near node', 'id: "eip155:8453", rpc: { env: RPC_NEAR }', /rpc {2}is on loopback, which needs allowP/],
-      [
-        'a node with a password',
-        'id: "eip155:8453", rpc: { env: RPC_USER }',
-        /rpc {2}must be the address of a node/,
-      ],
+      ['a node with a password', 'id: "eip155:8453", rpc: { env: RPC_USER }', /rpc {2}must be the address of a node/],
       [
         'two of one chain',
         'id: "eip155:1", rpc: { env: RPC } }, { id: "eip155:1", rpc: { env: RPC }',

@@ -200,6 +200,7 @@ const FIRES: Readonly<Record<string, { series: Record<string, string>; at: strin
       labels: { agent: 'a' },
     },
     PurserStoreLost: { series: { 'purser_can_pay{reason="store"}': '0x5' }, at: '2m' },
+    PurserSegmentsStuck: { series: { purser_segments_last_move_successful: '0x65' }, at: '61m' },
     PurserLedgerFailing: { series: { 'purser_can_pay{reason="ledger"}': '0x5' }, at: '2m' },
     PurserPolicyDisagrees: { series: { 'purser_can_pay{reason="policy"}': '0x10' }, at: '6m' },
     PurserGone: { series: { unrelated: '1x10' }, at: '3m' },

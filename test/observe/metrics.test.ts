@@ -35,6 +35,7 @@ function metricsOf(changes: Partial<MetricsOptions> = {}): Metrics {
       lastReloadSuccessful: true,
       agentsUntil: [{ agent: 'research-1', until: 1.8e9 }],
     }),
+    segmentsStuck: () => true,
     blocked: () => ({ draining: false, ledger: false, policy: false, store: true }),
     ...changes,
   });
@@ -67,6 +68,7 @@ test('a scrape shows every documented family with its labels and values', async 
     'purser_policy_last_reload_successful 1',
     'purser_agent_until_seconds{agent="research-1"} 1800000000',
     'purser_stage_seconds_count{stage="hold"} 1',
+    'purser_segments_last_move_successful 0',
     'purser_can_pay{reason="store"} 0',
     'purser_can_pay{reason="ledger"} 1',
   ]) {

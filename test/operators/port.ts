@@ -88,6 +88,7 @@ export async function openPort(changes: Partial<OperatorsOptions> = {}): Promise
       budgets: await budget.scopes(BUDGET, 1_000),
     }),
     policy: () => ({ version: 'a'.repeat(64), lastReloadSuccessful: true, agentsUntil: [] }),
+    segmentsStuck: () => false,
     blocked: () => ({ draining: false, ledger: false, policy: false, store: false }),
   });
   const operators = createOperators({

@@ -164,6 +164,7 @@ export class SimulatedGateway {
     const shared = world.redis ? await this.#redisBudget(life, budgetOptions, state, ledger) : null;
     const budget = shared?.budget ?? embeddedBudget(state, budgetOptions);
     const status: Status = {
+      segmentsStuck: false,
       ...{ draining: false, recovered: false, witnessed: true, storeAnswers: true, storeClosed: null },
     };
     const authority = agreement(budget, () => this.set());
