@@ -1,6 +1,7 @@
 // Reads the headers that are addressed to the gateway, strictly. What it does not know is left for the service.
 import { type Micros, microsOfDecimal, readMoney } from '../domain/money.ts';
 import { type Refusal, refuse } from '../domain/refusal.ts';
+import { nearest } from '../yaml/words.ts';
 
 /** What an agent asks of the gateway itself, beside the request that it wants forwarded. */
 export interface AgentAsks {
@@ -31,6 +32,8 @@ export function headerValues(raw: readonly string[], lowerName: string): string[
 
 /** Reads all of them, or refuses with `header_malformed` naming the header and what it should look like. */
 export function readAgentAsks(raw: readonly string[]): AgentAsks | Refusal {
+  const meant = misspelt(raw);
+  if (meant) return meant;
   const single: Record<string, string | null> = {};
   for (const { name, pattern, form } of STRICT_HEADERS) {
     const values = headerValues(raw, name.toLowerCase());
@@ -56,6 +59,21 @@ const STRICT_HEADERS = [
   { name: 'Purser-Purpose', pattern: /^[\x20-\x7e]{1,200}$/, form: 'it must be 1 to 200 visible ASCII characters' },
   { name: 'Purser-Max-Price', pattern: /^[0-9.]{1,40} [A-Z]{3}$/, form: 'it must look like: 0.05 USD' },
 ] as const;
+
+const OURS = /^purser[-_]/i;
+const OUR_NAMES = ['Purser-Token', 'Purser-Task', 'Purser-Purpose', 'Purser-Max-Price'];
+
+/** A limit whose name has a mistake would be none. Other names that begin as ours say nothing and are left out. */
+function misspelt(raw: readonly string[]): Refusal | undefined {
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (!OURS.test(name)) continue;
+    if (OUR_NAMES.some((ours) => ours.toLowerCase() === name.toLowerCase())) continue;
+    const meant = OUR_NAMES.find((ours) => nearest(name.replace(OURS, ''), [ours.replace(OURS, '')]));
+    if (meant) return refuse('header_malformed', `The header ${name} is not known; ${meant} is. Send that one.`);
+  }
+  return undefined;
+}
 
 function readMaxPrice(text: string | null): AgentAsks['maxPrice'] | Refusal {
   if (text === null) return null;

@@ -255,6 +255,20 @@ test('header_malformed: each header of ours that cannot be read', async () => {
   }
 });
 
+test('header_malformed: a limit whose name has a mistake is no limit that is passed over', async () => {
+  for (const [name, meant] of [
+    ['Purser-MaxPrice', 'Purser-Max-Price'],
+    ['purser_max_price', 'Purser-Max-Price'],
+    ['Purser-Max-Prise', 'Purser-Max-Price'],
+    ['Purser-Tasks', 'Purser-Task'],
+  ] as const) {
+    const { problem } = await refusedEarly('header_malformed', () => ask({ headers: { [name]: '0.01 USD' } }));
+    expect(String(problem.detail).toLowerCase()).toBe(
+      `the header ${name} is not known; ${meant} is. send that one.`.toLowerCase(),
+    );
+  }
+});
+
 test('agent_payment_forbidden: an agent that brings its own payment', async () => {
   for (const headers of [{ authorization: 'Payment e30' }, { 'x-payment': 'e30' }, { 'payment-signature': 'e30' }]) {
     await refusedEarly('agent_payment_forbidden', () => ask({ headers }));
