@@ -168,7 +168,7 @@ async function compare(sides: Sides): Promise<Omit<AuditAnswer, 'period' | 'time
     rails,
     uncovered: inPeriod.filter((one) => one.end === 'settled' && !books.some((book) => book.covers(one))),
     differences: [...(budgets?.differences ?? []), ...rails.flatMap(({ differences }) => differences)],
-    notes: [...notesOf(sides, logs, budgets), ...chains.unasked.map(unaskedNote)],
+    notes: [...notesOf(sides, logs, budgets), ...emptyNotes(sides), ...chains.unasked.map(unaskedNote)],
   };
 }
 
@@ -179,6 +179,19 @@ async function askNodes({ options, place, period, now }: Sides, index: PurchaseI
 
 const unaskedNote = (network: string): string =>
   `no node of ${network} is configured (networks): what was paid there was not compared with its chain`;
+
+/** Rails that have nothing to compare with: no difference to them says little. */
+function emptyNotes({ options, place, books, period }: Sides): string[] {
+  const { sinceMs = 0, untilMs = Number.POSITIVE_INFINITY } = period;
+  const chain = options.chain && place.config?.networks.length === 0;
+  const unasked = chain ? ['--chain asked nobody: the configuration names no node (networks)'] : [];
+  const empty = books.flatMap(({ name, transfers }) => {
+    if (transfers.some(({ at }) => at >= sinceMs && at < untilMs)) return [];
+    if (transfers.length > 0) return [`${name} has ${transfers.length} rows, and none of them in this time`];
+    return [`${name} has no row: it answers for nobody but those that --payee names`];
+  });
+  return [...unasked, ...empty];
+}
 
 /** What somebody who goes after a difference should know. */
 function notesOf({ options, place, store }: Sides, logs: readonly LogRead[], budgets: BudgetVerdict | null): string[] {

@@ -123,4 +123,5 @@ test('without a second side there is nothing to compare, and it says so', async 
   const { code, out } = await run(['audit', '--config', config, '--without-budgets', '--chain']);
   expect(code).toBe(1);
   expect(out).toContain('Nothing was compared: there is only one side, the receipts.');
+  expect(out).toContain('--chain asked nobody: the configuration names no node (networks)');
 });

@@ -112,6 +112,9 @@ test('books that lack, add, repeat or change a payment are told by what they do'
   // Books without a row answer for nobody, unless it is said for whom.
   const none = await withBooks(() => []);
   expect([none.differences, none.settledInNoBooks]).toEqual([[], { payments: 3, amount: '0.300000' }]);
+  expect(none.notes).toEqual(['books.csv has no row: it answers for nobody but those that --payee names']);
+  const early = await withBooks((rows) => rows, '--month', '2020-01');
+  expect(early.notes).toEqual(['books.csv has 3 rows, and none of them in this time']);
   expect(kinds(await withBooks(() => [], '--payee', 'acme'))).toEqual(Array(3).fill('settled_without_transfer'));
 });
 
