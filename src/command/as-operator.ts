@@ -53,11 +53,20 @@ function tokenOf({ tokenFile }: Pick<OrderOptions, 'tokenFile'>, io: Io): string
   return tokenFile === undefined ? io.env.PURSER_OPERATOR_TOKEN : readTokenFile(tokenFile);
 }
 
+/** Is that where the gateway of this configuration listens for operators? */
+function isOwn(url: string, { listen }: Config): boolean {
+  const { host, port } = listen.operators;
+  const own = new URL(`${listen.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`);
+  return new URL(url).origin === own.origin;
+}
+
 /**
  * Where to ask. Only with TLS is the configuration read a second time, with its secrets: the certificate is among them.
  */
 export function placeOf(config: Config, options: OrderOptions, io: Io): GatewayPlace | undefined {
-  if (options.gateway !== undefined) return elsewhere(options.gateway, options, io);
+  if (options.gateway !== undefined && !isOwn(options.gateway, config)) {
+    return elsewhere(options.gateway, options, io);
+  }
   const full = config.listen.tls ? readConfig(options.config, io, 'read') : config;
   return (
     full && {

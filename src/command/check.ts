@@ -1,13 +1,13 @@
 // `purser check`: every problem of configuration and policies at once, before anything is started.
 
-import type { Outline } from '../config/config.ts';
+import type { Config, Outline } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { DEVELOPMENT_ISSUER } from '../identity/issuer.ts';
 import { loadPolicies, type PolicyContext } from '../policy/load.ts';
 import type { PolicySet } from '../policy/set.ts';
 import { hasErrors, type Problem, showProblem } from '../yaml/problem.ts';
 import { githubAnnotations, gitlabReport } from './annotations.ts';
-import { elsewhere } from './as-operator.ts';
+import { elsewhere, placeOf } from './as-operator.ts';
 import type { Io } from './io.ts';
 import { visible } from './table.ts';
 
@@ -35,9 +35,9 @@ interface Findings {
 /** Prints the problems; 1 when any is an error, else 0. */
 export async function check(options: CheckOptions, io: Io): Promise<number> {
   const secrets = options.withoutSecrets ? 'skip' : 'read';
-  const { outline, problems } = loadConfig(options.config, { env: io.env, secrets });
+  const { config, outline, problems } = loadConfig(options.config, { env: io.env, secrets });
   const policies = outline?.policies.length ? loadPolicies(outline.policies, contextOf(outline)) : undefined;
-  const live = policies?.set && options.gateway !== undefined ? await compared(policies.set, options, io) : [];
+  const live = policies?.set && options.gateway !== undefined ? await compared(policies.set, config, options, io) : [];
   if (!live) return 1;
   const all = [...problems, ...(policies?.problems ?? []), ...live];
   const findings = { ok: !hasErrors(all), problems: all, set: policies?.set };
@@ -46,11 +46,16 @@ export async function check(options: CheckOptions, io: Io): Promise<number> {
 }
 
 /** Undefined when the gateway did not answer as it should; that is printed then. */
-async function compared(set: PolicySet, options: CheckOptions, io: Io): Promise<Problem[] | undefined> {
+async function compared(
+  set: PolicySet,
+  config: Config | undefined,
+  options: CheckOptions,
+  io: Io,
+): Promise<Problem[] | undefined> {
   const { compareLive, liveBudgets } = await import('./check-live.ts');
   try {
-    const place = elsewhere(options.gateway ?? '', options, io);
-    return compareLive(set, await liveBudgets(place));
+    const place = config ? placeOf(config, options, io) : elsewhere(options.gateway ?? '', options, io);
+    return place && compareLive(set, await liveBudgets(place));
   } catch (error) {
     const lines = (error instanceof Error ? error.message : 'an unexpected error').split('\n');
     io.err(`purser: ${lines.map(visible).join('\n')}\n`);
@@ -81,7 +86,7 @@ function contextOf(outline: Outline): PolicyContext {
 }
 
 const NOT_COMPARED =
-  'Not compared with the budget store: whether each budget has the window and per it recorded; serve does.';
+  'Not compared with the budget store, which keeps the window and per of each budget: serve does that.';
 
 function asJson({ ok, problems, set }: Findings, { gateway }: CheckOptions): string {
   const notCompared = gateway === undefined ? ['budget store'] : [];

@@ -184,7 +184,8 @@ async function isGateway(asker: Asker, url: string): Promise<boolean> {
     if (status === 200 && z.object({ status: z.literal('alive') }).safeParse(value).success) return true;
   } catch (error) {
     if (nobodyListens(error)) return false;
-    throw new OrderFailed(`The gateway at ${url} does not answer. Nothing was done.`);
+    const hint = url.startsWith('https:') ? '' : ' If it speaks TLS, its address begins with https://.';
+    throw new OrderFailed(`The gateway at ${url} does not answer.${hint} Nothing was done.`);
   }
   throw new OrderFailed(`What answers at ${url} is no Purser gateway; see listen.operators. Nothing was done.`);
 }
@@ -204,7 +205,11 @@ function problemText({ status, value }: { status: number; value: unknown }): str
 
 async function tokenOf(place: GatewayPlace): Promise<string> {
   if (place.token) return place.token;
-  if ('url' in place) throw new OrderFailed('No operator token: set PURSER_OPERATOR_TOKEN, or name a --token-file.');
+  if ('url' in place)
+    throw new OrderFailed(
+      'No operator token: set PURSER_OPERATOR_TOKEN, or name a --token-file. ' +
+        'Beside the gateway itself leave --gateway out.',
+    );
   const generated = await readOperatorToken(place.stateDir);
   if (generated !== undefined) return generated;
   throw new OrderFailed(

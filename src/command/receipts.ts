@@ -21,7 +21,7 @@ type Selector = (typeof SELECTORS)[number];
 
 const SELECTORS = ['agent', 'owner', 'team', 'service', 'task', 'code', 'payee', 'trace'] as const;
 const LIST_DEFAULT = 100;
-const HEADER = ['at', 'id', 'kind', 'agent', 'service', 'amount', 'payee', 'code', 'exchange'];
+const HEADER = ['at', 'id', 'kind', 'agent', 'service', 'amount', 'payee', 'code', 'exchange', 'change'];
 
 /** Receipts that match, newest first. */
 export function list(options: ListOptions, io: Io): Promise<number> {
@@ -76,16 +76,23 @@ function listJson(found: Iterable<Sealed>, io: Io): void {
 }
 
 function listTable(found: readonly Sealed[], limit: number, io: Io): void {
+  if (found.length === 0) io.err('no receipt matches\n');
   io.out(table(found.map(rowOf), HEADER));
   if (found.length === limit) io.err(`the newest ${limit} are shown; --limit N shows more\n`);
 }
 
 function rowOf({ receipt }: Sealed): string[] {
-  const { at, id, kind, agent, service, hold, offer, decision, summary, exchange } = receipt;
+  const { at, id, kind, agent, service, hold, offer, decision, summary, exchange, change } = receipt;
   const amount = hold ? `${hold.amount} ${offer?.currency ?? ''}`.trim() : offer && `${offer.value} ${offer.currency}`;
   const code = decision?.code ?? (summary && `${summary.count} × ${summary.code}`);
   const cells = [at, id, kind, agent?.id ?? agent?.subject, service?.id, amount, offer?.payee, code, exchange];
-  return cells.map((cell) => visible(cell ?? ''));
+  return [...cells, change && orderOf(change)].map((cell) => visible(cell ?? ''));
+}
+
+/** What was changed, by whom and why; whole it is in `receipts show`. */
+function orderOf({ what, outcome, by, because }: NonNullable<Sealed['receipt']['change']>): string {
+  const whose = by === undefined ? '' : ` by ${by}`;
+  return `${what}: ${outcome}${whose}${because === undefined ? '' : `, ${because}`}`;
 }
 
 const shown = (text: string): string => text.split('\n').map(visible).join('\n');

@@ -33,6 +33,7 @@ export interface ReportOptions extends WrittenPeriod {
 /** A mistake on the command line: exit code 2. */
 class Usage extends Error {}
 
+const LABEL = 'label.';
 const BY_DEFAULT = 'team,service';
 const MOST_DIMENSIONS = 8;
 
@@ -102,9 +103,18 @@ function checkFormats({ csv, json, focus, chart }: ReportOptions): void {
 }
 
 /** What somebody who adds these numbers up should know of them. */
-function notesOf({ period, development, missingLogs, logs, total }: Answer): string[] {
+function notesOf({ period, development, missingLogs, logs, total, rows, dimensions }: Answer): string[] {
   const notes: string[] = [];
   const { uncertainPayments } = total;
+  if (rows.length === 0) {
+    const spans = logs.map(({ log, begins, readAt }) => `log ${log} from ${begins ?? 'no receipt'} to ${readAt}`);
+    notes.push(`nothing was bought in this time; what was read is ${spans.join(', ')}`);
+  }
+  for (const [index, { name }] of dimensions.entries()) {
+    if (name.startsWith(LABEL) && rows.length > 0 && rows.every(({ values }) => values[index] === null)) {
+      notes.push(`no payment of this time has the ${name.replace('.', ' ')}; labels are as the register writes them`);
+    }
+  }
   if (uncertainPayments > 0n) {
     notes.push(`uncertain payments: ${uncertainPayments}, each may still go either way; see "purser holds list"`);
   }

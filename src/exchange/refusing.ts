@@ -45,7 +45,8 @@ export function faultRefusal(fault: unknown): Refusal {
 
 const FAULT_DETAIL: Record<GatewayFault['code'], string> = {
   store_unavailable:
-    'The budget store does not answer, so no payment can be decided; nothing was paid. Try again shortly.',
+    'No payment can be decided: the budget store does not answer, or a witness of the log has not yet. ' +
+    'Nothing was paid. Try again shortly.',
   ledger_unavailable:
     'The receipt log cannot be written, so no decision can be made; nothing was paid. Try again shortly.',
   upstream_unreachable: 'The service cannot be reached; nothing was paid. Try again shortly.',

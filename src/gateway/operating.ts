@@ -28,6 +28,7 @@ export interface Operated {
 }
 
 const MOST_SCOPES = 1_000;
+const UNWITNESSED = 'waits for the first answer of a witness (witnesses): nothing is bought before; see the log';
 
 /** Where a scrape reads from. */
 export function metricsOptions({ config, budget, ledger, authority, status }: Operated, clock: Clock): MetricsOptions {
@@ -90,7 +91,7 @@ export async function operatorsOptions(
       policy: true,
       policyRejected: authority.rejected(),
       store: status.storeAnswers && status.recovered && status.witnessed && status.storeClosed === null,
-      storeClosed: status.storeClosed,
+      storeClosed: status.storeClosed ?? (status.witnessed ? null : UNWITNESSED),
       development: isDevelopment(config),
     }),
     metrics: () => metrics.text(),

@@ -101,6 +101,9 @@ function credentialLines(rawHeaders: readonly string[]): CredentialLines {
 
 function ownHeader(lines: CredentialLines): Place | Refusal | undefined {
   const token = lines.get('purser-token')?.[0];
+  if (token !== undefined && /^bearer\s/i.test(token)) {
+    return refuse('token_invalid', 'The header Purser-Token takes the token alone; leave the word Bearer out.');
+  }
   return token ? bounded('purser-token', token) : undefined;
 }
 

@@ -70,6 +70,16 @@ test('a gateway that does not answer, or does not know the token, is one line an
   const own = ['check', '--config', gateway.configFile, '--gateway'];
   const silent = await run([...own, 'http://127.0.0.1:1']);
   expect(silent).toMatchObject({ code: 1, out: '', err: expect.stringContaining('http://127.0.0.1:1') });
+  // Beside its own state folder the gateway's own token is at hand; another gateway is never shown it.
+  const beside = (state: string) => {
+    const file = join(gateway.folder, 'beside.yaml');
+    const { port } = new URL(gateway.operators);
+    const listen = `listen: { operators: "127.0.0.1:${state === 'own' ? port : '1'}" }`;
+    writeFileSync(file, readFileSync(gateway.configFile, 'utf8').replace(/^listen:.*$/m, listen));
+    return run(['check', '--config', file, '--gateway', gateway.operators]);
+  };
+  expect((await beside('own')).out).toContain('Compared with the budgets of');
+  expect(await beside('another')).toMatchObject({ code: 1, err: expect.stringContaining('PURSER_OPERATOR_TOKEN') });
   const stranger = await run([...own, gateway.operators], { PURSER_OPERATOR_TOKEN: 'x'.repeat(43) });
   expect(stranger).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/^purser: .*token/) });
   expect((await run([...own, 'ftp://x'])).code).toBe(2);

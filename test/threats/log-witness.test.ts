@@ -140,6 +140,8 @@ test('while no witness answers nothing is bought; once one does, it goes on by i
   const gateway = await start();
   const refused = await gateway.ask('/shop/v1/x');
   expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([503, 'store_unavailable']);
+  const { store } = (await (await fetch(`${gateway.operators}/readyz`)).json()) as { store: string };
+  expect(store).toContain('waits for the first answer of a witness');
   await vi.waitFor(() => expect(gateway.output()).toContain('did not cosign: it cannot be reached'), 5_000);
   await gateway.close();
   const silent = await switchable();
