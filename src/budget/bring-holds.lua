@@ -36,15 +36,10 @@ local function count_lines(at, micros, record)
   end
 end
 
-local function join_repeats(at, id, closed)
+-- Whether its agent is still there no receipt says: an equal request counts as its repeat, until it ends whole.
+local function join_repeats(at, id)
   if A[at + KEY] ~= '' or A[at + WHOLE] == '1' then return end
-  local name = A[at + REPEAT]
-  if closed > 0 then
-    call('ZADD', repeats(name, 'gone'), A[at + EXPOSED], id)
-  else
-    call('ZADD', repeats(name, 'live:' .. LIFE), A[at + EXPOSED], id)
-    call('SADD', repeats(name, 'runs'), LIFE)
-  end
+  call('ZADD', repeats(A[at + REPEAT], 'gone'), A[at + EXPOSED], id)
 end
 
 -- What is 0 or empty is not written: that says the same.
@@ -73,7 +68,7 @@ local function put_open(at, id, micros, exposed, closed)
   claim('c:', A[at + CHALLENGE], id)
   claim('p:', A[at + IDENTITY], id)
   claim('k:', A[at + KEY], id)
-  join_repeats(at, id, closed)
+  join_repeats(at, id)
 end
 
 -- Ended: only its claims stand, for the time that is left of them. `freed` stands for no repeat.
@@ -84,7 +79,7 @@ local function put_ended(at, id, exposed, closed)
   if A[at + STATE] == 'freed' or A[at + KEY] == '' and A[at + WHOLE] == '1' then return end
   put(at, id, exposed, { 'n', '0' })
   claim('k:', A[at + KEY], id, ended + KEY_STAYS)
-  join_repeats(at, id, closed)
+  join_repeats(at, id)
   retain({ id = id, key = A[at + KEY], closedAt = closed, endedAt = ended, whole = A[at + WHOLE] })
 end
 

@@ -99,6 +99,24 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
     expect(shop.books).toHaveLength(taken);
   });
 
+  test('an agent that left while its payment was under way does not pay again at another gateway', async () => {
+    const [first, second] = [await start(), await start()];
+    const leaving = new AbortController();
+    const left = first.ask('/shop/wait', { signal: leaving.signal }).catch(() => 'left');
+    await vi.waitFor(() => expect(shop.books).toHaveLength(1), WAIT);
+    leaving.abort();
+    expect(await left).toBe('left');
+    await vi.waitFor(async () => expect(await admin.keys('*:r:*:gone')).toHaveLength(1), WAIT);
+    await flush();
+    await bought(second);
+    const taken = shop.books.length;
+    const again = await second.ask('/shop/wait');
+    expect([again.status, ((await again.json()) as { code: string }).code]).toEqual([409, 'in_flight']);
+    goods.resolve();
+    await vi.waitFor(async () => expect((await second.ask('/shop/wait')).status).toBe(424), WAIT);
+    expect(shop.books).toHaveLength(taken);
+  });
+
   test('stops still forbid what they name, and what was started again stays started', async () => {
     const [first, second] = [await start(), await start()];
     const stopped = (gateway: TestGateway, agent: string) =>
