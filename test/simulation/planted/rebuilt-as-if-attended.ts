@@ -1,0 +1,16 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'A rebuild takes every agent for one that still waits: what it left can be bought again elsewhere.',
+  store: 'redis',
+  seed: 7241,
+  changes: [
+    {
+      file: 'src/budget/bring-holds.lua',
+      find: `  call('ZADD', repeats(A[at + REPEAT], 'gone'), A[at + EXPOSED], id)`,
+      put: `  call('ZADD', repeats(A[at + REPEAT], 'live:' .. LIFE), A[at + EXPOSED], id)
+  call('SADD', repeats(A[at + REPEAT], 'runs'), LIFE)`,
+    },
+  ],
+};
