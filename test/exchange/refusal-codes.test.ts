@@ -199,6 +199,8 @@ test('token_missing, token_invalid, token_expired: no receipt, but counted in a 
     const answer = await fetch(`${first.agents}/shop/v1/x`, { headers });
     expect(expectProblem(answer, await answer.text(), code).receipt).toBeUndefined();
   }
+  const scheme = await fetch(`${first.agents}/shop/v1/x`, { headers: { 'purser-token': `Bearer ${good}` } });
+  expect(((await scheme.json()) as { detail: string }).detail).toContain('leave the word Bearer out');
   expect(stand.merchant.requests.length).toBe(read);
   await first.close();
   const second = await start();
@@ -208,7 +210,7 @@ test('token_missing, token_invalid, token_expired: no receipt, but counted in a 
   for (const { summary } of sealed) {
     if (summary) counted.set(summary.code, (counted.get(summary.code) ?? 0) + summary.count);
   }
-  expect(Object.fromEntries(counted)).toEqual({ token_missing: 1, token_invalid: 2, token_expired: 1 });
+  expect(Object.fromEntries(counted)).toEqual({ token_missing: 1, token_invalid: 3, token_expired: 1 });
   await second.close();
   rmSync(folder, { recursive: true });
 });
