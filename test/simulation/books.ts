@@ -198,6 +198,13 @@ export interface ReceiptEntry {
   readonly proof?: { readonly identity: string; readonly redeemableUntil: string };
 }
 
+/** A disk that lost its power early may have nothing yet. */
+const hasLog = (db: DatabaseSync): boolean => all(db, "SELECT 1 FROM sqlite_schema WHERE name = 'receipts'").length > 0;
+
+/** The last receipt of a log; 0 when there is none. */
+export const lastIn = (db: DatabaseSync): number =>
+  hasLog(db) ? Number(all(db, 'SELECT max(seq) AS seq FROM receipts')[0]?.seq ?? 0) : 0;
+
 /** One log, read on from where it was read to. Throws an Error that says what is wrong with the chain. */
 export class LogReader {
   seq = 0;
@@ -205,6 +212,7 @@ export class LogReader {
 
   /** What was appended since. */
   read(db: DatabaseSync): ReceiptEntry[] {
+    if (!hasLog(db)) return [];
     return all(db, 'SELECT seq, bytes, hash FROM receipts WHERE seq > ? ORDER BY seq LIMIT 5000', this.seq).map(
       (row) => {
         const bytes = String(row.bytes);

@@ -4,6 +4,7 @@ import {
   type HoldEntry,
   type LineEntry,
   LogReader,
+  lastIn,
   placeOf,
   type ReceiptEntry,
   readEmbedded,
@@ -120,7 +121,7 @@ export class Oracle {
 
   /** A gateway's disk lost what was not synced: what it was told is durable must be there still. */
   lostPower(gateway: SimulatedGateway): void {
-    const there = Number(gateway.disk.db.prepare('SELECT max(seq) AS seq FROM receipts').get()?.seq ?? 0);
+    const there = lastIn(gateway.disk.db);
     if (there < gateway.told)
       throw new Violation('1.3', `${gateway.name} was told that receipt ${gateway.told} is durable`);
     const reader = new LogReader();
