@@ -103,8 +103,9 @@ interface Sealer {
 type Seal = (entry: ReceiptEntry) => SealedLink;
 
 function sealer(db: DatabaseSync, { log, keys, development, now }: Sealer): Seal {
-  const values = RECEIPT_COLUMNS.map((column) => `:${column}`);
-  const insert = db.prepare(`INSERT INTO receipts (${RECEIPT_COLUMNS.join(', ')}) VALUES (${values.join(', ')})`);
+  // By place, not by name: binding names costs a third of the insert.
+  const values = RECEIPT_COLUMNS.map(() => '?').join(', ');
+  const insert = db.prepare(`INSERT INTO receipts (${RECEIPT_COLUMNS.join(', ')}) VALUES (${values})`);
   const remember = rememberer(db);
   const last = db.prepare('SELECT seq, hash FROM receipts ORDER BY seq DESC LIMIT 1');
   // Head and key are read each time rather than kept: a batch that is rolled back then needs no undoing here.
@@ -117,7 +118,11 @@ function sealer(db: DatabaseSync, { log, keys, development, now }: Sealer): Seal
     const link = nextLink(log, head(), new Date(now()).toISOString(), development);
     const { bytes, hash } = bindReceipt(entry, link);
     const signature = signPart(bytes, RECEIPT_TYP, key);
-    insert.run({ seq: link.seq, at: link.at, ...selectorsOf(entry), hash, kid: key.kid, signature, bytes });
+    const row: Readonly<Record<string, string | number | null>> = {
+      ...{ seq: link.seq, at: link.at, ...selectorsOf(entry) },
+      ...{ hash, kid: key.kid, signature, bytes },
+    };
+    insert.run(...RECEIPT_COLUMNS.map((column) => row[column] ?? null));
     remember(entry, link.seq);
     return { link, hash };
   };
