@@ -105,7 +105,7 @@ export async function dieAt(scene: Scene, point: FailPoint): Promise<void> {
   const agents = Array.from({ length: AGENTS }, async (_, n) => {
     for (let turn = n; !over; turn += 1) await buyAt(scene, turn);
   });
-  if (point.moment === null) killWhenPaid(scene.till, point.nth, victim);
+  if (point.moment === null) killWhenPaid(scene, point.nth, victim);
   else writeFileSync(join(victim.folder, ARMED), '');
   await died.finally(() => {
     over = true;
@@ -122,9 +122,14 @@ export async function killed(victim: GatewayProcess, moment: string): Promise<vo
   if (signal !== 'SIGKILL') throw new Error(`"${moment}" was never reached:\n${victim.output()}`);
 }
 
-function killWhenPaid(till: Till, nth: number, victim: GatewayProcess): void {
+const askedAt = new WeakMap<Purchase, GatewayProcess>();
+
+/** By its own payments: what another gateway pays for says nothing of where this one is. */
+function killWhenPaid({ till, purchases }: Scene, nth: number, victim: GatewayProcess): void {
   let seen = 0;
-  till.onPaid = () => {
+  till.onPaid = (target) => {
+    const purchase = purchases.find((one) => one.target === target);
+    if (!purchase || askedAt.get(purchase) !== victim) return;
     seen += 1;
     if (seen === nth) victim.child.kill('SIGKILL');
   };
@@ -143,6 +148,7 @@ export async function buyAt(scene: Scene, turn: number, shelf = '/v1'): Promise<
     code: null,
   };
   scene.purchases.push(purchase);
+  askedAt.set(purchase, gateway);
   try {
     Object.assign(purchase, await ask(scene, gateway, purchase));
   } catch {

@@ -20,7 +20,7 @@ export interface Till {
   /** Does it tell what became of a payment? Not at first. */
   tells: boolean;
   /** Called when a proof is in its hands, before it answers. */
-  onPaid: (() => void) | null;
+  onPaid: ((target: string) => void) | null;
   close(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ export async function sandboxTill(): Promise<Till> {
   const merchant = await hostileMerchant({
     unpaid: () => demand(sandboxChallenge({ request: { amount: '2' } })),
     paid: (_, { target }) => {
-      till.onPaid?.();
+      till.onPaid?.(target);
       return target.startsWith(UNANSWERED) ? resetAfter() : goods;
     },
     told: (nonce, { taken }) =>
