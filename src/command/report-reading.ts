@@ -3,13 +3,16 @@
 import { statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { walkedIn } from '../ledger/walked-page.ts';
+import { hashHolds, type Walked } from '../ledger/walk.ts';
+import { NotItsHash, type WalkedPage, walkedIn } from '../ledger/walked-page.ts';
 import { DATABASE_FILE } from '../state/database.ts';
-import { Damaged, type LogRead, type Reading, readAll, type Take, Unusable } from './report-source.ts';
+import { Damaged, type LogRead, type Reading, readAll, type Sink, Unusable } from './report-source.ts';
 import type { Order, Said } from './report-worker.ts';
 
 /** The thread's file beside this one: `.ts` in the repository, `.js` in the package. */
 const READER = new URL(`./report-worker${extname(import.meta.url)}`, import.meta.url);
+
+type Take = Sink['take'];
 
 /** Bytes of files from which on a thread reads them: about a quarter of a second of work. */
 const LARGE_BYTES = 67_108_864;
@@ -22,7 +25,7 @@ const LARGE_BYTES = 67_108_864;
 export async function readReceipts(reading: Reading, take: Take, large = LARGE_BYTES): Promise<readonly LogRead[]> {
   const files = 'dir' in reading ? [join(reading.dir, DATABASE_FILE)] : reading.files;
   const bytes = files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
-  return bytes < large ? readAll(reading, take) : readByThread(reading, take);
+  return bytes < large ? readAll(reading, { take, check: hashHolds }) : readByThread(reading, take);
 }
 
 async function readByThread(reading: Reading, take: Take): Promise<readonly LogRead[]> {
@@ -30,45 +33,56 @@ async function readByThread(reading: Reading, take: Take): Promise<readonly LogR
   const worker = new Worker(READER, { workerData: order, name: 'purser-reading' });
   const taker = new Taker(take);
   try {
-    const logs = await new Promise<readonly LogRead[]>((resolve, reject) => {
+    const said = await new Promise<Exclude<Said, { kind: 'page' }>>((resolve, reject) => {
       worker.on('error', reject);
       worker.on('exit', () => reject(new Error('the thread that reads the log has ended before its work')));
-      worker.on('message', (said: Said) => {
-        if (said.kind === 'holds') return resolve(said.logs);
-        if (said.kind === 'failed') return reject(new (said.unusable ? Unusable : Damaged)(said.message));
-        for (const receipt of walkedIn(said.page)) taker.take(receipt);
+      worker.on('message', (message: Said) => {
+        if (message.kind !== 'page') return resolve(message);
+        taker.takeAll(message.page);
         Atomics.add(order.taken, 0, 1);
         Atomics.notify(order.taken, 0);
       });
     });
-    // What is wrong with a log was told first: the sums of one that does not hold can go wrong in any way.
-    taker.finish();
-    return logs;
+    if (taker.failure instanceof NotItsHash) return await tellWhere(reading);
+    // What is wrong with a log is told first: the sums of one that does not hold can go wrong in any way.
+    if (said.kind === 'failed') throw new (said.unusable ? Unusable : Damaged)(said.message);
+    if (taker.failure) throw taker.failure;
+    return said.logs;
   } finally {
     await worker.terminate();
   }
 }
 
+/** Reads it again by itself, since only whoever reads knows how the place of a fault is called. */
+async function tellWhere(reading: Reading): Promise<never> {
+  await readAll(reading, { take: () => {}, check: hashHolds });
+  throw new Damaged('the log changed while it was read');
+}
+
 /** Takes receipts until one cannot be taken. */
 class Taker {
   readonly #take: Take;
-  #failure: { readonly error: unknown } | undefined;
+  /** Why it stopped. */
+  failure: unknown;
 
   constructor(take: Take) {
     this.#take = take;
   }
 
-  readonly take: Take = (receipt) => {
-    if (this.#failure) return;
+  takeAll(page: WalkedPage): void {
+    if (this.failure instanceof NotItsHash) return;
+    try {
+      for (const receipt of walkedIn(page)) if (!this.failure) this.#takeOne(receipt);
+    } catch (error) {
+      this.failure = error;
+    }
+  }
+
+  #takeOne(receipt: Walked): void {
     try {
       this.#take(receipt);
     } catch (error) {
-      this.#failure = { error };
+      this.failure = error;
     }
-  };
-
-  /** Throws why it stopped. */
-  finish(): void {
-    if (this.#failure) throw this.#failure.error;
   }
 }

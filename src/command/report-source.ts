@@ -6,7 +6,16 @@ import { readByteLines } from '../ledger/lines.ts';
 import { logEnd, ownKeys } from '../ledger/own-log.ts';
 import { LedgerReader } from '../ledger/reader.ts';
 import { verifyLog } from '../ledger/verify.ts';
-import { type Bound, boundInLine, ChainFault, ChainWalk, logIn, type Reached, type Walked } from '../ledger/walk.ts';
+import {
+  type Bound,
+  boundInLine,
+  ChainFault,
+  ChainWalk,
+  type HashCheck,
+  logIn,
+  type Reached,
+  type Walked,
+} from '../ledger/walk.ts';
 import { isStorageError, openReadOnly } from '../state/database.ts';
 
 /** What was read of one log, and proved. */
@@ -23,8 +32,11 @@ export class Damaged extends Error {}
 /** A file that cannot be read as what it was named for: a mistake on the command line. */
 export class Unusable extends Error {}
 
-/** Where receipts go as they are read. */
-export type Take = (receipt: Walked) => void;
+/** Where receipts go as they are read, each right after its hash was checked. */
+export interface Sink {
+  readonly take: (receipt: Walked) => void;
+  readonly check: HashCheck;
+}
 
 const CHUNK_BYTES = 1_048_576;
 
@@ -38,9 +50,9 @@ interface LiveReading {
 export type Reading = LiveReading | { readonly files: readonly string[]; readonly keys: unknown };
 
 /** Reads all of it. Throws Damaged and Unusable. */
-export async function readAll(reading: Reading, take: Take): Promise<readonly LogRead[]> {
-  if ('files' in reading) return readExports(reading.files, reading.keys, take);
-  return [await readLive(reading, take)];
+export async function readAll(reading: Reading, sink: Sink): Promise<readonly LogRead[]> {
+  if ('files' in reading) return readExports(reading.files, reading.keys, sink);
+  return [await readLive(reading, sink)];
 }
 
 /** Exports, with the keys that are named or those of the log in `stateDir`; else that log. Throws Unusable. */
@@ -55,7 +67,7 @@ export function readingOf(
 }
 
 /** The log in a state folder, also while its gateway runs; what is sealed meanwhile is left out. */
-async function readLive({ dir, nowMs }: LiveReading, take: Take): Promise<LogRead> {
+async function readLive({ dir, nowMs }: LiveReading, sink: Sink): Promise<LogRead> {
   const reader = new LedgerReader(openReadOnly(dir));
   try {
     const end = logEnd(reader, dir, nowMs);
@@ -66,10 +78,10 @@ async function readLive({ dir, nowMs }: LiveReading, take: Take): Promise<LogRea
     for (const { bytes, hash } of reader.chain({ first: 0, last: head.seq })) {
       const bound = { text: bytes, bytes, hash };
       if (!walk) {
-        walk = ChainWalk.from(bound);
+        walk = ChainWalk.from(bound, sink.check);
         if (walk.first !== 1) throw new ChainFault(1, `the log begins at seq ${walk.first}`);
       }
-      take(noteFirst(walk.take(bound), begins));
+      sink.take(noteFirst(walk.take(bound), begins));
     }
     const lines = [...exportLines(reader.stored({ first: head.seq, last: head.seq }), end)];
     await provedEnd(walk, lines, ownKeys(reader, dir));
@@ -85,11 +97,11 @@ async function readLive({ dir, nowMs }: LiveReading, take: Take): Promise<LogRea
  * Exports of one or more logs, merged ones too, each log an unbroken run; later files of a log must go on where the
  * earlier one ended.
  */
-async function readExports(files: readonly string[], keys: unknown, take: Take): Promise<LogRead[]> {
+async function readExports(files: readonly string[], keys: unknown, sink: Sink): Promise<LogRead[]> {
   const walks = new Map<string, ChainWalk>();
   const logs = new Map<string, LogRead>();
   for (const file of files) {
-    for (const read of await readExport(file, keys, walks, take)) {
+    for (const read of await readExport(file, keys, walks, sink)) {
       logs.set(read.log, { ...read, begins: logs.get(read.log)?.begins ?? read.begins });
     }
   }
@@ -136,16 +148,22 @@ interface Part {
   readonly begins: string[];
 }
 
-async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, take: Take): Promise<LogRead[]> {
+/** The logs of a file, and the one whose line was read last. */
+interface Parts {
+  readonly byLog: Map<string, Part>;
+  current: Part | undefined;
+}
+
+async function readExport(file: string, keys: unknown, walks: Map<string, ChainWalk>, sink: Sink): Promise<LogRead[]> {
   const chunks = await openExport(file);
-  const parts = new Map<string, Part>();
+  const parts: Parts = { byLog: new Map(), current: undefined };
   try {
     for await (const lines of readByteLines(chunks)) {
-      for (const line of lines) takeLine(line, file, parts, walks, take);
+      for (const line of lines) takeLine(line, file, parts, walks, sink);
     }
-    if (parts.size === 0) throw new ChainFault(1, 'the signed head at the end is missing: the log is cut short');
+    if (parts.byLog.size === 0) throw new ChainFault(1, 'the signed head at the end is missing: the log is cut short');
     const logs: LogRead[] = [];
-    for (const part of parts.values()) logs.push(await concluded(part, keys));
+    for (const part of parts.byLog.values()) logs.push(await concluded(part, keys));
     return logs;
   } catch (error) {
     throw damaged(`--from ${file}`, error);
@@ -154,37 +172,33 @@ async function readExport(file: string, keys: unknown, walks: Map<string, ChainW
   }
 }
 
-function takeLine(
-  line: Uint8Array,
-  file: string,
-  parts: Map<string, Part>,
-  walks: Map<string, ChainWalk>,
-  take: Take,
-): void {
+function takeLine(line: Uint8Array, file: string, parts: Parts, walks: Map<string, ChainWalk>, sink: Sink): void {
   const bound = boundInLine(line);
   if (!bound && startsWith(line, '{"checkpoint":') && !Buffer.from(line).includes(',"receipt":')) return;
   const head = !bound && startsWith(line, '{"head":{');
-  const next = ([...parts.values()].at(-1)?.walk?.reached.seq ?? 0) + 1;
-  if (!bound && !head) throw new ChainFault(next, 'a line is not one of "purser receipts export"');
+  const { current } = parts;
+  const next = (): number => (current?.walk?.reached.seq ?? 0) + 1;
+  if (!bound && !head) throw new ChainFault(next(), 'a line is not one of "purser receipts export"');
   const log = bound ? logIn(bound) : String(JSON.parse(Buffer.from(line).toString('utf8')).head.log);
-  const part = parts.get(log) ?? { walk: undefined, last: undefined, head: undefined, begins: [] };
-  parts.set(log, part);
+  const part = parts.byLog.get(log) ?? { walk: undefined, last: undefined, head: undefined, begins: [] };
+  parts.byLog.set(log, part);
+  parts.current = part;
   if (part.head) throw new ChainFault((part.walk?.reached.seq ?? 0) + 1, 'something follows the signed head');
   if (!bound) {
     part.head = line;
     return;
   }
-  part.walk ??= walkOf(begun(bound, next), walks, file);
-  take(noteFirst(part.walk.take(bound), part.begins));
+  part.walk ??= walkOf(begun(bound, next, sink.check), walks, file);
+  sink.take(noteFirst(part.walk.take(bound), part.begins));
   part.last = line;
 }
 
 /** A walk that begins here; what is no receipt at all stands in the place of the next one of the log before it. */
-function begun(bound: Bound, next: number): ChainWalk {
+function begun(bound: Bound, next: () => number, check: HashCheck): ChainWalk {
   try {
-    return ChainWalk.from(bound);
+    return ChainWalk.from(bound, check);
   } catch (error) {
-    throw error instanceof ChainFault ? new ChainFault(next, error.message) : error;
+    throw error instanceof ChainFault ? new ChainFault(next(), error.message) : error;
   }
 }
 

@@ -1,7 +1,9 @@
-// The thread that reads and proves a large log, and hands its receipts to the one that asked.
+// The thread that reads and proves a large log, and hands its receipts to the one that asked. While that one waits for
+// more, it checks hashes too.
 import { parentPort, workerData } from 'node:worker_threads';
+import { hashHolds } from '../ledger/walk.ts';
 import { type WalkedPage, WalkedPages } from '../ledger/walked-page.ts';
-import { type LogRead, type Reading, readAll, Unusable } from './report-source.ts';
+import { type LogRead, type Reading, readAll, type Sink, Unusable } from './report-source.ts';
 
 /** What the thread is told. */
 export interface Order {
@@ -18,6 +20,8 @@ export type Said =
 
 /** So many pages may wait to be taken: a large log must not fill the memory. */
 const AHEAD = 16;
+/** With fewer pages before it the other thread has time. */
+const WAITS_BELOW = 2;
 
 async function read({ reading, taken }: Order): Promise<Said> {
   let given = 0;
@@ -28,8 +32,17 @@ async function read({ reading, taken }: Order): Promise<Said> {
       Atomics.wait(taken, 0, seen);
     }
   });
+  let checked = true;
+  const waits = (): boolean => given - Atomics.load(taken, 0) < WAITS_BELOW;
+  const sink: Sink = {
+    check: (bound) => {
+      checked = !waits();
+      return !checked || hashHolds(bound);
+    },
+    take: (receipt) => pages.add(receipt, checked),
+  };
   try {
-    const logs = await readAll(reading, (receipt) => pages.add(receipt));
+    const logs = await readAll(reading, sink);
     pages.flush();
     return { kind: 'holds', logs };
   } catch (error) {

@@ -10,6 +10,7 @@ const SEQ_DIGITS = 16;
 const LINE_START = '{"hash":"';
 const LINE_MIDDLE = '","receipt":';
 const LINE_END = ',"signature":"';
+const LINE_CLOSE = '"}';
 const HASH_CHARACTERS = 64;
 const AT_FIRST = '{"at":"';
 const AGENT = '{"agent":{';
@@ -18,6 +19,10 @@ const SERVICE = ',"service":{';
 const HOLD = ',"hold":{';
 const EXCHANGE = ',"exchange":"';
 const DEVELOPMENT = ',"development":true';
+const BACKSLASH = 0x5c;
+const QUOTE = 0x22;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
 /** No text can hold it, since its quote is not escaped; nor can the agent: names after its labels begin later. */
 const AGENT_END = '},"a';
 
@@ -59,12 +64,15 @@ export class Walked {
   readonly seq: number;
   /** Where that member stands in the text: the ones looked for stand before it. */
   readonly prev: number;
+  /** What its bytes are said to hash to. */
+  readonly hash: string;
 
-  constructor(text: string, log: string, seq: number, prev: number) {
+  constructor(text: string, log: string, seq: number, prev: number, hash: string) {
     this.text = text;
     this.log = log;
     this.seq = seq;
     this.prev = prev;
+    this.hash = hash;
   }
 
   get kind(): string {
@@ -113,27 +121,35 @@ export class Walked {
   }
 }
 
+/** Are the bytes of a receipt what its hash says? */
+export type HashCheck = (bound: Pick<Bound, 'bytes' | 'hash'>) => boolean;
+
+/** Works it out. */
+export const hashHolds: HashCheck = ({ bytes, hash }) => digest('sha256', bytes, 'hex') === hash;
+
 /** A run of one log, from whatever receipt it begins with. */
 export class ChainWalk {
   readonly log: string;
   readonly first: number;
+  readonly #check: HashCheck;
   #seq: number;
   #hash: string;
 
-  private constructor(log: string, first: number, prev: string) {
+  private constructor(log: string, first: number, prev: string, check: HashCheck) {
     this.log = log;
     this.first = first;
+    this.#check = check;
     this.#seq = first - 1;
     this.#hash = prev;
   }
 
   /** A walk that begins with this receipt, which is still to be taken. Throws ChainFault when it is none. */
-  static from(first: Bound): ChainWalk {
+  static from(first: Bound, check: HashCheck = hashHolds): ChainWalk {
     const { log, seq, prev } = readFirst(first.text);
     if (typeof log !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1) {
       throw new ChainFault(1, 'the first receipt does not say its log and seq');
     }
-    return new ChainWalk(log, seq, seq === 1 ? NO_HASH : String(prev));
+    return new ChainWalk(log, seq, seq === 1 ? NO_HASH : String(prev), check);
   }
 
   get reached(): Reached {
@@ -142,7 +158,7 @@ export class ChainWalk {
 
   /** Takes the next receipt. Throws ChainFault when it does not follow the one before, or is not what its hash says. */
   take(bound: Bound): Walked {
-    const { text, bytes, hash } = bound;
+    const { text, hash } = bound;
     const seq = this.#seq + 1;
     const place = text.lastIndexOf(SEQ);
     const found = Number.parseInt(text.slice(place + SEQ.length, place + SEQ.length + SEQ_DIGITS), 10);
@@ -152,10 +168,10 @@ export class ChainWalk {
     if (prev < 0 || !text.startsWith(`${this.#hash}"`, prev + PREV.length)) {
       throw new ChainFault(seq, 'prev is not the hash of the receipt before');
     }
-    if (digest('sha256', bytes, 'hex') !== hash) throw new ChainFault(seq, 'the hash is not that of the receipt');
+    if (!this.#check(bound)) throw new ChainFault(seq, 'the hash is not that of the receipt');
     this.#seq = seq;
     this.#hash = hash;
-    return new Walked(text, this.log, seq, prev);
+    return new Walked(text, this.log, seq, prev, hash);
   }
 }
 
@@ -166,7 +182,10 @@ export const logIn = ({ text }: Bound): string => textAfter(text, ',"log":"', te
 export function boundInLine(line: Uint8Array): Bound | undefined {
   const buffer = Buffer.from(line.buffer, line.byteOffset, line.byteLength);
   const from = LINE_START.length + HASH_CHARACTERS + LINE_MIDDLE.length;
-  const to = buffer.lastIndexOf(LINE_END);
+  // No signature has a quote in it: the one before its own end begins it.
+  const end = buffer.lastIndexOf(QUOTE, buffer.length - LINE_CLOSE.length - 1) + 1;
+  const to = end - LINE_END.length;
+  if (buffer.toString('latin1', Math.max(0, to), end) !== LINE_END) return undefined;
   const start = buffer.toString('latin1', 0, from);
   if (to < from || !start.startsWith(LINE_START) || !start.endsWith(LINE_MIDDLE)) return undefined;
   const bytes = buffer.subarray(from, to);
@@ -193,8 +212,6 @@ function objectAt(text: string, from: number): Receipt['service'] {
   }
   throw new SyntaxError('an object does not end');
 }
-
-const [BACKSLASH, QUOTE, OPEN, CLOSE] = ['\\', '"', '{', '}'].map((one) => one.charCodeAt(0));
 
 function textAfter(text: string, name: string, before: number): string {
   const from = text.lastIndexOf(name, before);

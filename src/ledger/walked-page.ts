@@ -1,5 +1,5 @@
 // Receipts of walks, side by side in one buffer, as one thread hands them to another: what costs is their number.
-import { Walked } from './walk.ts';
+import { hashHolds, Walked } from './walk.ts';
 
 /** Receipts in the order in which they were walked. */
 export interface WalkedPage {
@@ -9,6 +9,8 @@ export interface WalkedPage {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Of each: which log, its number, where `prev` stands in its text, and where it ends in the bytes. */
   readonly places: Float64Array<ArrayBuffer>;
+  /** Of each the hash that is still to be checked; empty where it was. */
+  readonly unchecked: readonly string[];
 }
 
 const PAGE_BYTES = 1_048_576;
@@ -21,27 +23,29 @@ const BYTES_PER_UNIT = 3;
 export class WalkedPages {
   readonly #give: (page: WalkedPage) => void;
   #logs: string[] = [];
+  #unchecked: string[] = [];
   #bytes = new Uint8Array(0);
   #places = new Float64Array(0);
-  #count = 0;
   #used = 0;
 
   constructor(give: (page: WalkedPage) => void) {
     this.#give = give;
   }
 
-  add({ log, seq, text, prev }: Walked): void {
+  add({ log, seq, text, prev, hash }: Walked, checked: boolean): void {
     const most = text.length * BYTES_PER_UNIT;
-    if (this.#count === PAGE_RECEIPTS || this.#used + most > this.#bytes.length) this.#begin(most);
+    if (this.#unchecked.length === PAGE_RECEIPTS || this.#used + most > this.#bytes.length) this.#begin(most);
     this.#used += encoder.encodeInto(text, this.#bytes.subarray(this.#used)).written;
-    this.#places.set([this.#numberOf(log), seq, prev, this.#used], this.#count * PLACES);
-    this.#count += 1;
+    this.#places.set([this.#numberOf(log), seq, prev, this.#used], this.#unchecked.length * PLACES);
+    this.#unchecked.push(checked ? '' : hash);
   }
 
   flush(): void {
-    if (this.#count === 0) return;
-    this.#give({ logs: this.#logs, bytes: this.#bytes, places: this.#places.slice(0, this.#count * PLACES) });
-    [this.#logs, this.#count, this.#used] = [[], 0, 0];
+    const count = this.#unchecked.length;
+    if (count === 0) return;
+    const places = this.#places.slice(0, count * PLACES);
+    this.#give({ logs: this.#logs, bytes: this.#bytes, places, unchecked: this.#unchecked });
+    [this.#logs, this.#unchecked, this.#used] = [[], [], 0];
     [this.#bytes, this.#places] = [new Uint8Array(0), new Float64Array(0)];
   }
 
@@ -59,13 +63,17 @@ export class WalkedPages {
 
 const encoder = new TextEncoder();
 
-/** The receipts of a page, in order. */
-export function* walkedIn({ logs, bytes, places }: WalkedPage): Generator<Walked> {
-  const text = Buffer.from(bytes.buffer);
+/** A receipt of a page is not what its hash says. */
+export class NotItsHash extends Error {}
+
+/** The receipts of a page, in order, checked where they were not. Throws {@link NotItsHash}. */
+export function* walkedIn({ logs, bytes, places, unchecked }: WalkedPage): Generator<Walked> {
+  const all = Buffer.from(bytes.buffer);
   let from = 0;
-  for (let at = 0; at < places.length; at += PLACES) {
-    const [log = 0, seq = 0, prev = 0, to = 0] = places.subarray(at, at + PLACES);
-    yield new Walked(text.toString('utf8', from, to), logs[log] ?? '', seq, prev);
+  for (const [n, hash] of unchecked.entries()) {
+    const [log = 0, seq = 0, prev = 0, to = 0] = places.subarray(n * PLACES, (n + 1) * PLACES);
+    if (hash !== '' && !hashHolds({ bytes: all.subarray(from, to), hash })) throw new NotItsHash();
+    yield new Walked(all.toString('utf8', from, to), logs[log] ?? '', seq, prev, hash);
     from = to;
   }
 }

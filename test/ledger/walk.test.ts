@@ -34,7 +34,7 @@ test('who bought what is the same, read from the text or from all of it', () => 
       const known = Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined));
       const link = { v: 1, log: 'plog', seq: 7, prev: '0'.repeat(64), at: '2026-11-23T12:00:00.000Z', id: 'plog.7' };
       const text = canonicalJson({ ...known, ...link });
-      const walked = new Walked(text, 'plog', 7, text.lastIndexOf(',"prev":"'));
+      const walked = new Walked(text, 'plog', 7, text.lastIndexOf(',"prev":"'), '');
       const { agent, at, decision, development, hold, offer, service } = JSON.parse(text) as Receipt;
       expect(walked.bought()).toEqual({ agent, at, decision, development, hold, offer, service });
     }),

@@ -19,7 +19,7 @@ function read(about: Bought, at: string, log = 'plog'): ReadReceipt {
   const link = { v: 1, log, seq: 1, prev: '0'.repeat(64), at, id: `${log}.1` } as const;
   const receipt: Receipt = { ...bought(about), ...link };
   const text = canonicalJson(receipt);
-  return new Walked(text, log, 1, text.lastIndexOf(',"prev":"'));
+  return new Walked(text, log, 1, text.lastIndexOf(',"prev":"'), '');
 }
 
 const dimensions = (...names: string[]): Dimension[] =>
