@@ -104,9 +104,9 @@ export class Walked {
     const decision = () => this.whole().decision;
     return {
       at: this.at,
-      agent: text.startsWith(AGENT) ? JSON.parse(text.slice(AGENT.length - 1, agentEnd + 1)) : undefined,
+      agent: text.startsWith(AGENT) ? parsedOnce(text.slice(AGENT.length - 1, agentEnd + 1)) : undefined,
       hold: this.hold(),
-      offer: offer < 0 ? undefined : JSON.parse(text.slice(offer + OFFER.length - 1, prev)),
+      offer: offer < 0 ? undefined : parsedOnce(text.slice(offer + OFFER.length - 1, prev)),
       service: service < 0 ? undefined : objectAt(text, service + SERVICE.length - 1),
       development: text.startsWith(DEVELOPMENT, exchange - DEVELOPMENT.length) ? true : undefined,
       get decision() {
@@ -200,6 +200,19 @@ function readFirst(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
+const parsed = new Map<string, unknown>();
+const MOST_PARSED = 4_096;
+
+/** Who buys what and where is the same for many purchases: read once. Nobody changes what comes of it. */
+function parsedOnce<T>(text: string): T {
+  const known = parsed.get(text);
+  if (known !== undefined) return known as T;
+  if (parsed.size >= MOST_PARSED) parsed.clear();
+  const value: unknown = JSON.parse(text);
+  parsed.set(text, value);
+  return value as T;
+}
+
 /** The object that begins here, up to its own closing brace, whatever its texts hold. */
 function objectAt(text: string, from: number): Receipt['service'] {
   let [depth, quoted] = [0, false];
@@ -208,7 +221,7 @@ function objectAt(text: string, from: number): Receipt['service'] {
     if (character === BACKSLASH) at += 1;
     else if (character === QUOTE) quoted = !quoted;
     else if (!quoted && character === OPEN) depth += 1;
-    else if (!quoted && character === CLOSE && --depth === 0) return JSON.parse(text.slice(from, at + 1));
+    else if (!quoted && character === CLOSE && --depth === 0) return parsedOnce(text.slice(from, at + 1));
   }
   throw new SyntaxError('an object does not end');
 }
