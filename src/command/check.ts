@@ -54,7 +54,8 @@ async function compared(
 ): Promise<Problem[] | undefined> {
   const { compareLive, liveBudgets } = await import('./check-live.ts');
   try {
-    const place = config ? placeOf(config, options, io) : elsewhere(options.gateway ?? '', options, io);
+    const own = config && !options.withoutSecrets;
+    const place = own ? placeOf(config, options, io) : elsewhere(options.gateway ?? '', options, io);
     return place && compareLive(set, await liveBudgets(place));
   } catch (error) {
     const lines = (error instanceof Error ? error.message : 'an unexpected error').split('\n');

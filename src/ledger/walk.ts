@@ -64,7 +64,7 @@ export class Walked {
   readonly seq: number;
   /** Where that member stands in the text: the ones looked for stand before it. */
   readonly prev: number;
-  /** What its bytes are said to hash to. */
+  /** What its bytes are said to hash to; empty where another thread has checked that. */
   readonly hash: string;
 
   constructor(text: string, log: string, seq: number, prev: number, hash: string) {

@@ -164,7 +164,13 @@ test('FOCUS is CSV in the columns of the specification, a line for each agent, p
 test('an empty log, and a month without purchases, are a report of nothing', async () => {
   expect((await json('--month', '2026-11')).total).toMatchObject({ settled: '0.000000', payments: 0, average: null });
   seal('2026-11-23T10:00:00Z', ...paid(1));
-  expect((await json('--month', '2026-01')).rows).toEqual([]);
+  const early = await json('--month', '2026-01');
+  expect(early.rows).toEqual([]);
+  expect(early.notes).toContainEqual(expect.stringMatching(/^nothing was bought in this time; .* from 2026-11-23T/));
+  const other = await json('--month', '2026-11', '--by', 'label.costcenter');
+  expect(other.notes).toContainEqual(expect.stringMatching(/^no payment of this time has the label costcenter;/));
+  const known = await json('--month', '2026-11', '--by', 'label.costCenter');
+  expect(known.notes.filter((note: string) => note.startsWith('no payment'))).toEqual([]);
 });
 
 test('an export says the same as the log it is of, without configuration and state', async () => {
