@@ -1,6 +1,6 @@
--- What was spent on lines and has ended, as totals of one log: the difference to what it brought before is added.
+-- What was spent on lines or is held on them, as totals of one log: the difference to what it brought before is added.
 -- KEYS: clock. Then: the log, `told` or `guess`, how new that is, and for each line: index, scope, key, start, expiry,
--- micro-units, payments.
+-- micro-units settled and held, payments.
 local log, how, mark = ASKED[1], ASKED[2], whole(ASKED[3], 'argument')
 local now, high = clock()
 bringing()
@@ -9,13 +9,12 @@ local before = redis.call('HGET', told, 'mark')
 if before and whole(before, told) > mark then return 'newer' end
 if log == LOG then redis.call('HSET', C .. 'members', 'begun:' .. LOG, GEN .. ' ' .. LIFE) end
 redis.call('HSET', told, 'mark', text(mark))
-for i = 4, #ASKED, 7 do
+for i = 4, #ASKED, 8 do
   local line = asked_line(i)
-  local settled, payments = whole(ASKED[i + 5], 'argument'), whole(ASKED[i + 6], 'argument')
-  local field = line.start .. ' ' .. line.key
-  local old_settled, old_payments = string.match(redis.call('HGET', told, field) or '0 0', '^(%d+) (%d+)$')
-  add_line(line, settled - whole(old_settled, told), 0, payments - whole(old_payments, told))
-  redis.call('HSET', told, field, text(settled) .. ' ' .. text(payments))
+  local field, sums = line.start .. ' ' .. line.key, ASKED[i + 5] .. ' ' .. ASKED[i + 6] .. ' ' .. ASKED[i + 7]
+  local new, old = sums_of(sums, 'argument'), sums_of(redis.call('HGET', told, field) or '0 0 0', told)
+  add_line(line, new.settled - old.settled, new.held - old.held, new.payments - old.payments)
+  redis.call('HSET', told, field, sums)
 end
 tick(now, high)
 return 'brought'

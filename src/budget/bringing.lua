@@ -25,6 +25,12 @@ local function asked_line(at)
   return { index = ASKED[at], scope = ASKED[at + 1], key = ASKED[at + 2], start = ASKED[at + 3], expires = ASKED[at + 4] }
 end
 
+-- Settled, held and payments, as they are kept in one text.
+local function sums_of(sums, where)
+  local settled, held, payments = string.match(sums, '^(%d+) (%d+) (%d+)$')
+  return { settled = whole(settled, where), held = whole(held, where), payments = whole(payments, where) }
+end
+
 -- What a log has brought to its lines so far, under the name of how it knows.
 local function told_key(how, log) return T .. how .. ':' .. log end
 
@@ -34,9 +40,9 @@ local function drop_guess(log)
   for i = 1, #flat, 2 do
     local start, key = string.match(flat[i], '^(%d+) (.*)$')
     if start then
-      local settled, payments = string.match(flat[i + 1], '^(%d+) (%d+)$')
+      local guessed = sums_of(flat[i + 1], flat[i])
       if redis.call('EXISTS', key) == 1 then
-        add(key, start, -whole(settled, flat[i]), 0, -whole(payments, flat[i]))
+        add(key, start, -guessed.settled, -guessed.held, -guessed.payments)
       end
     end
   end

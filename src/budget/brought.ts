@@ -4,7 +4,7 @@ import type { Window } from '../domain/hold.ts';
 import { type ClaimHasher, nameOfHash } from './claims.ts';
 import { paymentText } from './redis-answers.ts';
 import type { BroughtHold, BroughtLine, PlacedLine } from './redis-members.ts';
-import { COUNTER_STAYS_MS, IDENTITY_STAYS_MS, MAX_SKEW_MS } from './store.ts';
+import { COUNTER_STAYS_MS, IDENTITY_STAYS_MS, MAX_SKEW_MS, RESTORED_RUNS_MS } from './store.ts';
 import { type Calendar, type CalendarKind, rollingPartMs } from './windows.ts';
 
 /** Knows where lines lie at one moment; made anew for each rebuild. */
@@ -52,24 +52,87 @@ export class Places {
   }
 }
 
-/** A total at its place. */
-export function broughtLine(places: Places, total: AccountTotal): BroughtLine {
-  return { ...places.place(total), settled: total.settled, payments: total.payments };
+/** The names of what is brought; each pair's is made once, since few pairs have all the purchases. */
+export class BroughtNames {
+  readonly #hasher: ClaimHasher;
+  readonly #pairs = new Map<string, string>();
+
+  constructor(hasher: ClaimHasher) {
+    this.#hasher = hasher;
+  }
+
+  /** The names of a purchase's challenge and of its payment. */
+  claims({ service, challengeId, payment }: AccountHold): readonly [challenge: string, identity: string] {
+    return [this.#hasher.challenge(service, challengeId), this.#hasher.identity(payment)];
+  }
+
+  /** What unsettled purchases are counted under. */
+  pair({ subject, service }: AccountHold): string {
+    const both = JSON.stringify([subject, service]);
+    const known = this.#pairs.get(both);
+    if (known !== undefined) return known;
+    const name = this.#hasher.pair(subject, service);
+    this.#pairs.set(both, name);
+    return name;
+  }
+}
+
+/** What purchases hold on their lines, added up as they are brought. */
+export class HeldLines {
+  readonly #lines = new Map<string, HeldLine>();
+
+  add({ state, lines, micros }: AccountHold): void {
+    if (state !== 'exposed') return;
+    for (const { budget, scope, windowStart } of lines) {
+      const name = nameOfLine(budget, windowStart, scope);
+      const line = this.#lines.get(name) ?? { budget, scope, windowStart, held: 0n, payments: 0 };
+      line.held += micros;
+      line.payments += 1;
+      this.#lines.set(name, line);
+    }
+  }
+
+  /** These totals and what is held, each line once and at its place. */
+  with(totals: readonly AccountTotal[], places: Places): BroughtLine[] {
+    const held = new Map(this.#lines);
+    const settled = totals.map((total) => {
+      const name = nameOfLine(total.budget, total.windowStart, total.scope);
+      const line = held.get(name);
+      held.delete(name);
+      return broughtLine(places, {
+        ...total,
+        held: line?.held ?? 0n,
+        payments: total.payments + (line?.payments ?? 0),
+      });
+    });
+    return [...settled, ...[...held.values()].map((line) => broughtLine(places, { ...line, settled: 0n }))];
+  }
+}
+
+/** One line's part of {@link HeldLines}. */
+interface HeldLine extends Pick<AccountTotal, 'budget' | 'scope' | 'windowStart'> {
+  held: bigint;
+  payments: number;
+}
+
+/** The scope stands last: it alone may hold anything. */
+const nameOfLine = (budget: string, windowStart: number, scope: string): string => `${budget} ${windowStart} ${scope}`;
+
+function broughtLine(places: Places, total: AccountTotal & { readonly held: bigint }): BroughtLine {
+  const { settled, held, payments } = total;
+  return { ...places.place(total), settled, held, payments };
 }
 
 /** A purchase under the names that it was claimed by. */
-export function broughtHold(places: Places, hasher: ClaimHasher, hold: AccountHold): BroughtHold {
-  const names = hasher.others(hold.subject, hold.service, hold.challengeId, hold.payment);
-  const key = hold.claim.key === null ? '' : nameOfHash(hold.claim.key);
-  const open = hold.state === 'exposed';
-  const lines = JSON.stringify(open ? hold.lines.map(({ budget, scope }) => [budget, scope]) : []);
-  return {
-    fields: [
-      ...[hold.id, hold.state, `${hold.micros}`, hold.exchange, hold.agent, hold.service, hold.wallet],
-      ...[`${hold.redeemableUntil}`, key, nameOfHash(hold.claim.repeat), names.challenge, names.identity, names.pair],
-      ...[lines, `${hold.intendedAt}`, `${hold.closedAt}`, `${hold.endedAt}`, hold.ending, hold.whole ? '1' : '0'],
-      open ? paymentText(hold.payment) : '',
-    ],
-    lines: open ? hold.lines.map((line) => places.place(line)) : [],
-  };
+export function broughtHold(places: Places, names: BroughtNames, hold: AccountHold): BroughtHold {
+  const { id, state, micros, exchange, claim, intendedAt } = hold;
+  const [challenge, identity] = names.claims(hold);
+  const fields = [
+    ...[id, state, `${micros}`, exchange, `${hold.redeemableUntil}`, claim.key === null ? '' : nameOfHash(claim.key)],
+    ...[nameOfHash(claim.repeat), challenge, identity, `${intendedAt}`, `${intendedAt + RESTORED_RUNS_MS}`],
+    ...[`${hold.closedAt}`, `${hold.endedAt}`, hold.ending, hold.whole ? '1' : '0'],
+  ];
+  if (state !== 'exposed') return { fields };
+  fields.push(hold.agent, hold.service, hold.wallet, names.pair(hold), paymentText(hold.payment));
+  return { fields, lines: hold.lines.map((line) => places.place(line)) };
 }

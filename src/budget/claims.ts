@@ -1,6 +1,6 @@
 // The names under which a purchase is claimed in the store. They are keyed hashes, so that the store never holds an
 // agent's key, a request or a payment's name, and so that odd characters never shape a store key.
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey, type Hmac, type KeyObject } from 'node:crypto';
 import type { PurchaseClaim, RailPayment } from '../domain/hold.ts';
 
 /** The claims of one hold; each is 24 characters of base64url, 144 bits of an HMAC-SHA256. */
@@ -25,6 +25,8 @@ export interface ClaimHashes {
 
 /** Long enough that nobody finds two that are equal, short because the store keeps several for each hold. */
 const NAME_BYTES = 18;
+/** As many characters of base64url say just these bytes. */
+const NAME_LENGTH = 24;
 
 /** The store's name for a claim whose whole hash is in a receipt. */
 export function nameOfHash(hash: string): string {
@@ -60,25 +62,37 @@ export class ClaimHasher {
 
   /** All names of a hold. */
   hold(claim: PurchaseClaim, service: string, challengeId: string, payment: PaymentName): ClaimNames {
-    return { ...this.purchase(claim), ...this.others(claim.subject, service, challengeId, payment) };
+    const [challenge, identity] = [this.challenge(service, challengeId), this.identity(payment)];
+    return { ...this.purchase(claim), challenge, identity, pair: this.pair(claim.subject, service) };
   }
 
-  /** The names of a hold that are not its claim's. */
-  others(subject: string, service: string, challengeId: string, { network, identity }: PaymentName) {
-    return {
-      challenge: nameOfHash(this.#hash('challenge', service, challengeId)),
-      identity: nameOfHash(this.#hash('identity', `${network}:${identity}`)),
-      pair: nameOfHash(this.#hash('pair', subject, service)),
-    };
+  challenge(service: string, challengeId: string): string {
+    return this.#name('challenge', service, challengeId);
+  }
+
+  identity({ network, identity }: PaymentName): string {
+    return this.#name('identity', `${network}:${identity}`);
+  }
+
+  pair(subject: string, service: string): string {
+    return this.#name('pair', subject, service);
   }
 
   /** What tells this key from another one, and says nothing of it. */
   mark(): string {
-    return nameOfHash(this.#hash('mark'));
+    return this.#name('mark');
+  }
+
+  #name(...parts: readonly string[]): string {
+    return this.#hmac(parts).digest('base64url').slice(0, NAME_LENGTH);
   }
 
   #hash(...parts: readonly string[]): string {
+    return this.#hmac(parts).digest('hex');
+  }
+
+  #hmac(parts: readonly string[]): Hmac {
     // JSON keeps the parts apart, and escapes lone surrogates instead of replacing them all by the same character.
-    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('hex');
+    return createHmac('sha256', this.#key).update(JSON.stringify(parts));
   }
 }

@@ -25,8 +25,8 @@ local function whole(text, where)
   return number
 end
 
--- `..` would write 10^14 as 1e+14.
-local function text(number) return string.format('%.0f', number) end
+-- `..` would write 10^14 as 1e+14, and `%.0f` takes three times as long.
+local function text(number) return string.format('%d', number) end
 
 -- The store's time in ms. It never steps back, and when it is far from the gateway's the step does nothing.
 local function clock()

@@ -16,7 +16,8 @@ local function plan(hold)
   if hold.state == 'held' and not redis.call('ZSCORE', T .. 'lease', hold.id) then lost('lease') end
   if hold.open and not redis.call('ZSCORE', T .. 'open', hold.id) then lost('open') end
   redis.call('ZSCORE', T .. 'forget', hold.id)
-  local unsettled = redis.call('GET', T .. 'u:' .. hold.pair)
+  -- What was brought ended names no pair: it is counted no more.
+  local unsettled = hold.open and redis.call('GET', T .. 'u:' .. hold.pair)
   unsettled = unsettled and whole(unsettled, 'u:' .. hold.pair) or 0
   if hold.counted == '1' and unsettled < 1 then poisoned('u:' .. hold.pair) end
   if hold.key == '' then
@@ -87,7 +88,7 @@ local function finish(hold, planned, as, now)
   hold.state = as == 'settled' and 'settled' or 'voided'
   hold.endedAt, hold.counted = now, '0'
   redis.call('HSET', key, 'state', hold.state, 'endedAt', text(now), 'counted', '0')
-  local fields = { 'lines', 'payment', 'takenUntil' }
+  local fields = { 'payment', 'takenUntil' }
   for i = 1, hold.n do
     fields[#fields + 1] = 'k' .. i
     fields[#fields + 1] = 'w' .. i

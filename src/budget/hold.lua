@@ -5,7 +5,7 @@ local agent, service, wallet = ASKED[4], ASKED[5], ASKED[6]
 local most_unsettled, lease = whole(ASKED[8], 'argument'), whole(ASKED[9], 'argument')
 local says_retry, keyed, name = ASKED[11] == '1', ASKED[12] ~= '', ASKED[13]
 local HOLD, CHALLENGE, IDENTITY, UNSETTLED, KEY = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local SKIP, FIRST = 6, 19
+local SKIP, FIRST = 6, 18
 
 local function release_lapsed(claim, now)
   local holder = redis.call('GET', claim)
@@ -68,7 +68,7 @@ local function place(lines, now)
   local record = {
     'state', 'held', 'micros', text(micros), 'exchange', ASKED[2], 'agent', agent, 'service', service, 'wallet', wallet,
     'until', ASKED[7], 'run', ASKED[10], 'key', ASKED[12], 'repeatName', name, 'challenge', ASKED[14],
-    'identity', ASKED[15], 'pair', ASKED[16], 'lines', ASKED[17], 'payment', ASKED[18], 'heldAt', text(now),
+    'identity', ASKED[15], 'pair', ASKED[16], 'payment', ASKED[17], 'heldAt', text(now),
     'lease', until_lapse, 'n', text(#lines),
   }
   for i, line in ipairs(lines) do

@@ -1,11 +1,11 @@
 // Brings a shared store back to what the receipts say, together with the other gateways: joins it, brings what is ours,
 // waits for the rest, and speaks for one that does not come. It is called again and again; each call does what it can.
-import type { Account, AccountTotal, Notes } from '../domain/account.ts';
-import { broughtHold, broughtLine, Places } from './brought.ts';
+import type { Account, Notes } from '../domain/account.ts';
+import { BroughtNames, broughtHold, HeldLines, Places } from './brought.ts';
 import type { ClaimHasher } from './claims.ts';
 import { astrayOf, type Membership } from './membership.ts';
 import { type Noted, type Peer, peerNote, readNotes } from './notes.ts';
-import type { RedisMembers, Stand } from './redis-members.ts';
+import type { BroughtLine, RedisMembers, Stand } from './redis-members.ts';
 import { statementOf, totalsOf } from './statements.ts';
 import { NotDone, type Term } from './store.ts';
 import { clonedText, olderText, StoreRefuses } from './store-refuses.ts';
@@ -41,9 +41,14 @@ interface Progress {
   /** The newest receipt that the account has taken in. */
   readonly sealed: number;
   orders: boolean;
-  /** The last purchase that was brought. */
+  /** The last purchase that was brought, and what those up to it hold. */
   after: string;
+  readonly held: HeldLines;
   done: boolean;
+}
+
+function beginning(generation: number, since: number, sealed: number): Progress {
+  return { generation, since, sealed, orders: false, after: '', held: new HeldLines(), done: false };
 }
 
 const HOLDS_PAGE = 200;
@@ -61,7 +66,7 @@ export class Rebuild {
   #terms = new Map<string, string>();
   readonly #peers = new Map<string, Peer>();
   /** How far what is ours was brought to the newest generation. */
-  #progress: Progress = { generation: 0, since: 0, sealed: 0, orders: false, after: '', done: false };
+  #progress = beginning(0, 0, 0);
   #reached = false;
   #cloneAt: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -187,17 +192,15 @@ export class Rebuild {
       // Folded once for a generation: what is brought in pieces must be one and the same account.
       // A store that forgot a generation before it opened begins one of the same number: it has nothing of ours.
       if (this.#progress.generation !== generation || this.#progress.since !== since) {
-        const sealed = await account.fold();
-        this.#progress = { generation, since, sealed, orders: false, after: '', done: false };
+        this.#progress = beginning(generation, since, await account.fold());
       }
       const progress = this.#progress;
       if (!progress.done) {
         const places = this.#places(now);
         if (!progress.orders) await this.#bringOrders(progress);
         await this.#bringHolds(progress, places, now);
-        const totals = await account.totals(places.since());
-        const whose = { log: membership.log, how: 'told' as const, mark: progress.sealed };
-        await this.#bringTotals(generation, whose, totals, places);
+        const lines = progress.held.with(await account.totals(places.since()), places);
+        await this.#bringLines(generation, { log: membership.log, how: 'told', mark: progress.sealed }, lines);
         progress.done = true;
       }
       return members.attest(generation, membership.log, 'itself');
@@ -213,34 +216,36 @@ export class Rebuild {
     progress.orders = true;
   }
 
-  /** The next page is read while the store takes the last one. */
+  /** The next page is made ready while the store takes the last one. */
   async #bringHolds(progress: Progress, places: Places, now: number): Promise<void> {
     const { members, account, hasher } = this.#parts;
+    const names = new BroughtNames(hasher);
+    const readied = async (after: string) => {
+      const page = await account.holds(after, HOLDS_PAGE, now);
+      return { page, brought: page.map((hold) => broughtHold(places, names, hold)), last: page.at(-1) };
+    };
     const pageAfter = (id: string) => {
-      const page = account.holds(id, HOLDS_PAGE, now);
+      const page = readied(id);
       page.catch(() => {}); // Whoever waits for it is told; perhaps nobody does any more.
       return page;
     };
     for (let next = pageAfter(progress.after); ; ) {
-      const page = await next;
-      const last = page.at(-1);
+      const { page, brought, last } = await next;
       if (!last) return;
       next = pageAfter(last.id);
-      const holds = page.map((hold) => broughtHold(places, hasher, hold));
-      await members.bringHolds(progress.generation, holds);
+      await members.bringHolds(progress.generation, brought);
+      for (const hold of page) progress.held.add(hold);
       progress.after = last.id;
     }
   }
 
-  async #bringTotals(
+  async #bringLines(
     generation: number,
     whose: { log: string; how: 'told' | 'guess'; mark: number },
-    totals: readonly AccountTotal[],
-    places: Places,
+    lines: readonly BroughtLine[],
   ): Promise<void> {
-    for (let at = 0; at === 0 || at < totals.length; at += LINES_PAGE) {
-      const lines = totals.slice(at, at + LINES_PAGE).map((total) => broughtLine(places, total));
-      await this.#parts.members.bringLines(generation, whose, lines);
+    for (let at = 0; at === 0 || at < lines.length; at += LINES_PAGE) {
+      await this.#parts.members.bringLines(generation, whose, lines.slice(at, at + LINES_PAGE));
     }
   }
 
@@ -253,9 +258,8 @@ export class Rebuild {
       const peer = this.#peers.get(log) ?? { mark: -1, statement: '[]', givenUp: false };
       if (!waited && !peer.givenUp) continue;
       now = await this.#orBroken(stand.generation, async () => {
-        const totals = totalsOf(peer.statement);
-        const whose = { log, how: 'guess' as const, mark: Math.max(0, peer.mark) };
-        await this.#bringTotals(stand.generation, whose, totals, this.#places(stand.now));
+        const lines = new HeldLines().with(totalsOf(peer.statement), this.#places(stand.now));
+        await this.#bringLines(stand.generation, { log, how: 'guess', mark: Math.max(0, peer.mark) }, lines);
         return members.attest(stand.generation, log, 'for');
       });
       if (peer.givenUp) continue;

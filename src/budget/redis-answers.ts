@@ -1,6 +1,7 @@
 // Reads what the Lua steps answer, strictly: amounts are decimal strings and become bigint, and an answer of another
 // shape is an error, never a default.
 import type { Abandoned, Ending, ExposeOutcome, OpenHold, Purchase, RailPayment, Stop } from '../domain/hold.ts';
+import { lineOfKey } from './redis-keys.ts';
 import type { Again, Counted, HoldAnswer } from './store.ts';
 
 /** Some scopes of a budget, and where the next page begins; `0` after the last. */
@@ -70,12 +71,12 @@ export function readScopes(answer: unknown): Again | ScopesPage {
 export function readOpenHolds(answer: unknown): OpenHold[] {
   if (!Array.isArray(answer)) throw unreadable();
   return answer.map((one) => {
-    const [id, exchange, state, agent, service, wallet, micros, heldAt, until, lines, starts, ending] = texts(one);
+    const [id, exchange, state, agent, service, wallet, micros, heldAt, until, ending, ...places] = texts(one);
     if (state !== 'held' && state !== 'exposed' && state !== 'uncertain') throw unreadable();
     return {
       ...{ id: text(id), exchange: text(exchange), state, agent: text(agent), service: text(service) },
       ...{ wallet: text(wallet), micros: amount(micros), heldAt: whole(heldAt), redeemableUntil: whole(until) },
-      lines: readPlaces(text(lines), text(starts)),
+      lines: chunks(places, 2).map(([key, start]) => readPlace(text(key), whole(start))),
       ending: readEnding(text(ending)),
     };
   });
@@ -123,10 +124,10 @@ function purchaseOf(parts: readonly string[]): Purchase {
   };
 }
 
-function readPlaces(lines: string, starts: string): OpenHold['lines'] {
-  const names = JSON.parse(lines) as [string, string][];
-  const windows = starts === '' ? [] : starts.split(',');
-  return names.map(([budget, scope], index) => ({ budget, scope, windowStart: whole(windows[index]) }));
+function readPlace(key: string, windowStart: number): OpenHold['lines'][number] {
+  const line = lineOfKey(key);
+  if (!line) throw unreadable();
+  return { ...line, windowStart };
 }
 
 function readEnding(ending: string): Ending | null {

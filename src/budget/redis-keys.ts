@@ -67,6 +67,13 @@ export class GenerationKeys {
   }
 }
 
+/** The line whose counters stand under a key of {@link GenerationKeys.line}; undefined when it is no such key. */
+export function lineOfKey(key: string): { readonly budget: string; readonly scope: string } | undefined {
+  const [, length, rest = ''] = /^\{[^}]*\}:\d+:l:(?:\d+|rolling):(\d+):(.*)$/s.exec(key) ?? [];
+  const end = Number(length);
+  return rest[end] === ':' ? { budget: rest.slice(0, end), scope: rest.slice(end + 1) } : undefined;
+}
+
 /** What names a line's key beside budget and scope. */
 export const keyStart = ({ window }: Pick<LineStep, 'window'>): number | 'rolling' =>
   window.kind === 'calendar' ? window.start : 'rolling';

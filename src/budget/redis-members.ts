@@ -34,6 +34,7 @@ interface Generation {
 /** A line with what is brought to it. */
 export interface BroughtLine extends PlacedLine {
   readonly settled: bigint;
+  readonly held: bigint;
   readonly payments: number;
 }
 
@@ -46,10 +47,10 @@ export interface PlacedLine {
   readonly expires: number | null;
 }
 
-/** A purchase as bring-holds.lua takes it; `fields` are those before its lines. */
+/** A purchase as bring-holds.lua takes it: its fields, and of an open one its lines. */
 export interface BroughtHold {
   readonly fields: readonly string[];
-  readonly lines: readonly PlacedLine[];
+  readonly lines?: readonly PlacedLine[];
 }
 
 /** Another gateway's statement; `mark` says how new it is. */
@@ -106,16 +107,18 @@ export class RedisMembers {
     lines: readonly BroughtLine[],
   ): Promise<void> {
     const keys = new GenerationKeys(this.#keys, generation);
-    const args = lines.flatMap((line) => [...placeArgs(keys, line), `${line.settled}`, `${line.payments}`]);
+    const args = lines.flatMap((line) => lineArgs(keys, line));
     await this.#run(generation, SCRIPTS.bringLines, [], [log, how, `${mark}`, ...args]);
   }
 
   async bringHolds(generation: number, holds: readonly BroughtHold[]): Promise<void> {
     const keys = new GenerationKeys(this.#keys, generation);
-    for (let first = 0; first < holds.length; ) {
-      const page = new HoldsPage(keys);
-      while (first < holds.length && page.takes(holds[first])) first += 1;
-      await this.#run(generation, SCRIPTS.bringHolds, [], page.args());
+    let args: string[] = [];
+    for (const hold of holds) {
+      args.push(...holdArgs(keys, hold));
+      if (args.length < ARGS_MOST && hold !== holds.at(-1)) continue;
+      await this.#run(generation, SCRIPTS.bringHolds, [], args);
+      args = [];
     }
   }
 
@@ -171,43 +174,17 @@ export class RedisMembers {
   }
 }
 
-/** A script may unpack 8,000 values. */
+/** A script may unpack 8,000 values; a purchase has far fewer than the rest. */
 const ARGS_MOST = 6_000;
 
-/** So many purchases as one step takes; lines that several of them touch stand in it once. */
-class HoldsPage {
-  readonly #keys: GenerationKeys;
-  readonly #numbers = new Map<string, string>();
-  readonly #lines: string[] = [];
-  readonly #holds: string[] = [];
-
-  constructor(keys: GenerationKeys) {
-    this.#keys = keys;
-  }
-
-  /** Takes it, unless there is none or no room; there always is for the first. */
-  takes(hold: BroughtHold | undefined): boolean {
-    if (!hold || this.#lines.length + this.#holds.length > ARGS_MOST) return false;
-    this.#holds.push(...hold.fields, `${hold.lines.length}`, ...hold.lines.map((line) => this.#numberOf(line)));
-    return true;
-  }
-
-  args(): string[] {
-    return [`${this.#numbers.size}`, ...this.#lines, ...this.#holds];
-  }
-
-  #numberOf(line: PlacedLine): string {
-    const name = `${line.windowStart} ${this.#keys.line(line.budget, line.key, line.scope)}`;
-    const known = this.#numbers.get(name);
-    if (known !== undefined) return known;
-    const number = `${this.#numbers.size + 1}`;
-    this.#numbers.set(name, number);
-    this.#lines.push(...placeArgs(this.#keys, line));
-    return number;
-  }
+function holdArgs(keys: GenerationKeys, { fields, lines }: BroughtHold): readonly string[] {
+  if (!lines) return fields;
+  const places = lines.flatMap((line) => [keys.line(line.budget, line.key, line.scope), `${line.windowStart}`]);
+  return [...fields, `${lines.length}`, ...places];
 }
 
-function placeArgs(keys: GenerationKeys, line: PlacedLine): string[] {
+function lineArgs(keys: GenerationKeys, line: BroughtLine): string[] {
   const { budget, scope, windowStart, key, expires } = line;
-  return [keys.index(budget), scope, keys.line(budget, key, scope), `${windowStart}`, `${expires ?? ''}`];
+  const place = [keys.index(budget), scope, keys.line(budget, key, scope), `${windowStart}`, `${expires ?? ''}`];
+  return [...place, `${line.settled}`, `${line.held}`, `${line.payments}`];
 }

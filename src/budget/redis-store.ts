@@ -78,19 +78,11 @@ export class RedisStore implements Store {
     const claims = [at.keys.claim('c', names.challenge), at.keys.claim('p', names.identity)];
     const key = names.key === null ? this.#keys.clock : at.keys.claim('k', names.key);
     const fixed = [at.keys.hold(id), ...claims, at.keys.claim('u', names.pair), key];
-    const places = JSON.stringify(step.lines.map(({ budget, scope }) => [budget, scope]));
     const args = [
       ...[id, step.exchange, `${step.micros}`, step.agent, step.service, step.wallet, `${step.redeemableUntil}`],
       ...[`${step.unsettledLimit}`, `${step.leaseMs}`, step.run, step.saysRetry ? '1' : '0'],
-      ...[
-        names.key ?? '',
-        names.repeat,
-        names.challenge,
-        names.identity,
-        names.pair,
-        places,
-        answers.paymentText(step.payment),
-      ],
+      ...[names.key ?? '', names.repeat, names.challenge, names.identity, names.pair],
+      answers.paymentText(step.payment),
       ...step.lines.flatMap((line) => lineArgs(at.keys, line, line.scope)),
     ];
     const lineKeys = step.lines.map((line) => at.keys.line(line.budget, keyStart(line), line.scope));

@@ -5,6 +5,12 @@ import type { Operations, StateAccess } from '../domain/operations.ts';
 import { folder, type KeptPurchase, type Standing } from './account-fold.ts';
 
 type Row = Record<string, unknown>;
+
+/** A purchase as {@link HOLD_COLUMNS} name its columns. */
+type HoldRow = [string, string, AccountHold['state'], string, number, number, number, 0 | 1, string];
+
+const HOLD_COLUMNS = 'id, exchange, state, purchase, intended_at, closed_at, ended_at, whole, ending';
+
 type Since = readonly { readonly budget: string; readonly from: number }[];
 
 /** Receipts folded by one call; others wait for the state thread meanwhile. */
@@ -19,8 +25,9 @@ export function accountOperations(db: DatabaseSync, standing: Standing, now: () 
   );
   const open = db.prepare("SELECT purchase FROM account_holds WHERE state = 'exposed'");
   const holds = db.prepare(
-    "SELECT * FROM account_holds WHERE id > ? AND (state = 'exposed' OR forget > ?) ORDER BY id LIMIT ?",
+    `SELECT ${HOLD_COLUMNS} FROM account_holds WHERE id > ? AND (state = 'exposed' OR forget > ?) ORDER BY id LIMIT ?`,
   );
+  holds.setReturnArrays(true);
   const others = db.prepare('SELECT id, state FROM account_others');
   const orders = db.prepare('SELECT * FROM account_orders ORDER BY name');
   const totalsSince = (since: Since): AccountTotal[] =>
@@ -55,8 +62,8 @@ export function accountIn(state: Pick<StateAccess, 'call'>, sealed: () => number
     },
     totals: (since) => state.call('account.totals', since),
     spent: (since) => state.call('account.spent', since),
-    // As rows, since texts pass between threads at much less cost than what they say.
-    holds: async (after, most, now) => (await state.call<Row[]>('account.holds', { after, most, now })).map(holdOf),
+    // As rows of texts, which pass between threads at much less cost than what they say.
+    holds: async (after, most, now) => (await state.call<HoldRow[]>('account.holds', { after, most, now })).map(holdOf),
     orders: () => state.call('account.orders', null),
     others: () => state.call('account.others', null),
   };
@@ -78,14 +85,12 @@ function withOpen(totals: readonly AccountTotal[], open: readonly KeptPurchase[]
   return [...sums.values()];
 }
 
-function holdOf(row: Row): AccountHold {
-  const { micros, payment, ...purchase } = JSON.parse(String(row.purchase)) as KeptPurchase;
+function holdOf([id, exchange, state, purchase, intendedAt, closedAt, endedAt, whole, ending]: HoldRow): AccountHold {
+  const kept = JSON.parse(purchase) as KeptPurchase;
   return {
-    ...{ id: String(row.id), exchange: String(row.exchange), state: row.state as AccountHold['state'] },
-    ...purchase,
-    ...{ micros: BigInt(micros), payment: { ...payment, atoms: BigInt(payment.atoms) } },
-    ...{ intendedAt: Number(row.intended_at), closedAt: Number(row.closed_at), endedAt: Number(row.ended_at) },
-    ...{ whole: row.whole === 1, ending: String(row.ending) },
+    ...kept,
+    ...{ id, exchange, state, intendedAt, closedAt, endedAt, whole: whole === 1, ending },
+    ...{ micros: BigInt(kept.micros), payment: { ...kept.payment, atoms: BigInt(kept.payment.atoms) } },
   };
 }
 

@@ -160,7 +160,7 @@ function linesOf(key: string, fields: ReadonlyMap<string, string>): LineEntry[] 
 /** Undefined for the mark that a release leaves of a hold that never was. */
 function holdOf(id: string, fields: ReadonlyMap<string, string>): HoldEntry | undefined {
   const text = (field: string): string => fields.get(field) ?? '';
-  if (!fields.has('agent')) return undefined;
+  if (!fields.has('exchange')) return undefined;
   const places = Array.from({ length: Number(text('n')) }, (_, i) => {
     const { budget, scope } = nameOf(text(`k${i + 1}`).replace(/^\{town\}:\d+:/, ''));
     return placeOf(budget, scope, Number(text(`w${i + 1}`)));

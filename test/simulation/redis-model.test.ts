@@ -2,17 +2,20 @@
 // must answer the same and leave the same data behind.
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BroughtNames, broughtHold, HeldLines, Places } from '../../src/budget/brought.ts';
+import { ClaimHasher } from '../../src/budget/claims.ts';
 import { Membership } from '../../src/budget/membership.ts';
 import type { RedisCommands, RedisLink } from '../../src/budget/redis-connection.ts';
 import { RedisMembers } from '../../src/budget/redis-members.ts';
 import { RedisStore } from '../../src/budget/redis-store.ts';
 import { NotDone } from '../../src/budget/store.ts';
+import { Calendar } from '../../src/budget/windows.ts';
 import { type RedisServer, startRedis } from '../fakes/redis.ts';
 import { Chance } from './random.ts';
 import { commandsOf } from './redis/link.ts';
 import { RedisError, type Reply } from './redis/lua.ts';
 import { RedisModel } from './redis/model.ts';
-import { HOLDS_MOVE_MS, randomStep } from './redis/steps.ts';
+import { HOLDS_MOVE_MS, randomPurchase, randomStep, WINDOWS } from './redis/steps.ts';
 
 let server: RedisServer;
 let client: Redis;
@@ -81,6 +84,7 @@ test('answers and data are those of a real server over thousands of random steps
     const membership = new Membership('a', 'a:life');
     const members = new RedisMembers({ ...options, membership }, link);
     await members.join(0, []);
+    await bring(members, start);
     await members.attest(1, 'a', 'itself');
     membership.enter(1);
     return new RedisStore({ ...options, membership }, link, () => link);
@@ -99,6 +103,20 @@ test('answers and data are those of a real server over thousands of random steps
   }
   for (const kind of EXPECTED) expect([kind, (seen.get(kind) ?? 0) > 0]).toEqual([kind, true]);
 });
+
+/** Brings the same random purchases of an hour, some of them once more, and what they hold, as a rebuild does. */
+async function bring(members: RedisMembers, now: number): Promise<void> {
+  const chance = new Chance('the same purchases');
+  const [places, hasher] = [new Places(WINDOWS, new Calendar('UTC'), now), new ClaimHasher(new Uint8Array(32))];
+  const [names, held] = [new BroughtNames(hasher), new HeldLines()];
+  const purchases = Array.from({ length: 60 }, () => randomPurchase(chance, now));
+  for (const purchase of purchases) held.add(purchase);
+  const brought = purchases.map((purchase) => broughtHold(places, names, purchase));
+  await members.bringHolds(1, brought.slice(0, 40));
+  await members.bringHolds(1, brought.slice(20));
+  const lines = held.with([{ budget: 'all', scope: '["s1"]', windowStart: 0, settled: 700n, payments: 2 }], places);
+  for (const mark of [1, 1]) await members.bringLines(1, { log: 'a', how: 'told', mark }, lines);
+}
 
 const EXPECTED = [
   ...['held', 'exceeded', 'repeat', 'challenge_taken', 'identity_taken', 'paused', 'stopped', 'again'].map(

@@ -8,8 +8,8 @@ export const planted: Planted = {
   changes: [
     {
       file: 'src/budget/bring-lines.lua',
-      find: `string.match(redis.call('HGET', told, field) or '0 0', '^(%d+) (%d+)$')`,
-      put: `string.match('0 0', '^(%d+) (%d+)$')`,
+      find: `sums_of(redis.call('HGET', told, field) or '0 0 0', told)`,
+      put: `sums_of('0 0 0', told)`,
     },
   ],
 };

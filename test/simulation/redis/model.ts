@@ -208,6 +208,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     door.put(key, text, unit === undefined ? null : Number(time) + (unit === 'PX' ? door.now() : 0));
     return { ok: 'OK' };
   },
+  MSETNX: (door, args) => {
+    if (args.length === 0 || args.length % 2 === 1) throw new RedisError('ERR wrong number of arguments');
+    if (args.some((key, index) => index % 2 === 0 && door.find(key))) return 0;
+    for (let i = 0; i < args.length; i += 2) door.put(at(args, i), at(args, i + 1), null);
+    return 1;
+  },
   INFO: (door) => `run_id:${door.run()}\r\n`,
   TYPE: (door, args) => ({ ok: door.find(at(args, 0))?.type ?? 'none' }),
   DEL: (door, args) => args.filter((key) => door.drop(key)).length,

@@ -1,6 +1,7 @@
 // Random steps of a budget store over a few gateways, buyers and lines, so that they meet each other often.
 import type { EndAs, HoldStep, LineStep, StepName } from '../../../src/budget/store.ts';
-import type { Closing } from '../../../src/domain/hold.ts';
+import type { AccountHold } from '../../../src/domain/account.ts';
+import type { Closing, Window } from '../../../src/domain/hold.ts';
 import type { Chance } from '../random.ts';
 
 const HOUR_MS = 3_600_000;
@@ -46,6 +47,39 @@ const ARGUMENTS: Record<StepName, (chance: Chance, now: number) => unknown> = {
   agree: (chance) => ({ fields: [{ field: 'currency', value: chance.pick(['USD', 'USD', 'EUR']) }] }),
   ping: () => null,
 };
+
+/** A purchase as receipts say it, under an id that later steps talk of. */
+export function randomPurchase(chance: Chance, now: number): AccountHold {
+  const open = chance.happens(0.5);
+  const [agent, service] = [`s${chance.between(1, 3)}`, `s${chance.between(4, 6)}`];
+  const hash = () => chance.between(1, 15).toString(16).repeat(64);
+  const closed = chance.happens(0.7);
+  return {
+    ...{ id: holdId(chance, now), exchange: 'e', micros: BigInt(chance.pick([1, 10, 250])), agent, service },
+    ...{ state: open ? 'exposed' : chance.pick(['settled', 'voided', 'freed']), wallet: 'w', subject: agent },
+    ...{ claim: { key: chance.happens(0.4) ? hash() : null, repeat: hash() }, challengeId: hash() },
+    ...{ payment: { network: 'sandbox', identity: hash(), payee: 'acme', atoms: 7n } },
+    ...{ redeemableUntil: now + chance.pick([30_000, -90_000_000]), lines: lines(chance, now).map(placeAt(now)) },
+    ...{ intendedAt: now - 10, closedAt: closed ? now - 5 : 0, endedAt: open ? 0 : now - chance.pick([1, 90_000_000]) },
+    ...{ whole: closed && chance.happens(0.5), ending: closed ? ENDING : '' },
+  };
+}
+
+const ENDING = JSON.stringify({ code: null, upstreamStatus: 200, receipt: 'r.1' });
+
+const placeAt =
+  (now: number) =>
+  ({ budget, scope, window }: LineStep) => ({
+    ...{ budget, scope },
+    windowStart: window.kind === 'calendar' ? window.start : now - (now % window.partMs),
+  });
+
+/** The windows of the budgets, as the terms of a store name them. */
+export const WINDOWS: ReadonlyMap<string, Window> = new Map<string, Window>([
+  ['hour', { kind: 'hour' }],
+  ['all', { kind: 'total' }],
+  ['rolling', { kind: 'rolling', lengthMs: 60_000 }],
+]);
 
 const BUDGETS = ['hour', 'all', 'rolling'] as const;
 
