@@ -223,7 +223,7 @@ function firstPolicies(config: Config): { set: PolicySet; warnings: string[] } {
 /** How every gateway begins. */
 function beginning(): Status {
   const wrong = { storeClosed: null, segmentsStuck: false };
-  return { ...wrong, draining: false, recovered: false, storeAnswers: true, witnessed: false };
+  return { ...wrong, draining: false, recovered: false, recoveryWaits: null, storeAnswers: true, witnessed: false };
 }
 
 /** Without its state, or with another copy of it, a gateway can decide nothing. */

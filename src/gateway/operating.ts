@@ -91,7 +91,7 @@ export async function operatorsOptions(
       policy: true,
       policyRejected: authority.rejected(),
       store: status.storeAnswers && status.recovered && status.witnessed && status.storeClosed === null,
-      storeClosed: status.storeClosed ?? (status.witnessed ? null : UNWITNESSED),
+      storeClosed: status.storeClosed ?? (status.witnessed ? status.recoveryWaits : UNWITNESSED),
       development: isDevelopment(config),
     }),
     metrics: () => metrics.text(),

@@ -2,6 +2,8 @@
 // record, and tells the store that this gateway lives. What fails is tried again until it works; until then nothing is
 // bought.
 import type { SharedBudget } from '../budget/redis-budget.ts';
+import { GatewayFault } from '../domain/fault.ts';
+import { codeOf } from '../domain/operations.ts';
 import type { Parts } from '../exchange/parts.ts';
 import { recover } from '../exchange/recover.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
@@ -12,6 +14,8 @@ import { keepJoined } from './rejoining.ts';
 export interface Status {
   draining: boolean;
   recovered: boolean;
+  /** What recovery waits for since it failed, for people; null before, and once it has ended. */
+  recoveryWaits: string | null;
   storeAnswers: boolean;
   /** A witness has said that it knows no more of this log than there is here, or none is configured. */
   witnessed: boolean;
@@ -59,8 +63,12 @@ export function keepSettled(
       if (wrong.length > 0) throw new TermsDiffer(wrong);
     }
     if (status.recovered) return;
-    const { outcomes, uncertain, released } = await recover(parts);
+    const { outcomes, uncertain, released } = await recover(parts).catch((fault: unknown) => {
+      status.recoveryWaits = waitedFor(fault);
+      throw fault;
+    });
     status.recovered = true;
+    status.recoveryWaits = null;
     if (outcomes + uncertain + released > 0)
       log.event('info', `recovered: ${outcomes} outcomes, ${uncertain} uncertain, ${released} released`);
   };
@@ -83,9 +91,7 @@ export function keepSettled(
       .then(settleAlone)
       .catch((fault: unknown) => {
         if (fault instanceof TermsDiffer) throw fault;
-        log.event('warn', 'the store does not answer yet; nothing is bought until it does', {
-          error: errorFacts(fault),
-        });
+        log.event('warn', `${waitedFor(fault)}; until then nothing is bought`, { error: errorFacts(fault) });
       }),
     stop: () => {
       heartbeat.close();
@@ -93,6 +99,14 @@ export function keepSettled(
       rejoining?.stop();
     },
   };
+}
+
+/** What recovery waits for, for people. */
+function waitedFor(fault: unknown): string {
+  if (!(fault instanceof GatewayFault) || fault.code !== 'ledger_unavailable') return 'the store does not answer yet';
+  const { cause } = fault;
+  if (cause instanceof Error && codeOf(cause) === 'state_damaged') return cause.message;
+  return 'the receipt log does not take writes yet';
 }
 
 /** The store counts these budgets in another way: a new id is needed. */

@@ -1,5 +1,5 @@
 // A receipt as a link of the chain: its canonical bytes, its hash, its signature. Pure.
-import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { createHash, createPublicKey, hash, type KeyObject, sign } from 'node:crypto';
 import { canonicalJson } from '../domain/canonical.ts';
 import type { ReceiptEntry } from '../domain/receipt.ts';
 
@@ -58,18 +58,28 @@ export function nextLink(log: string, head: Head, at: string, development: boole
 /** The bytes (as text) of a receipt and their SHA-256 in hex. */
 export function bindReceipt(entry: ReceiptEntry, link: Link): { bytes: string; hash: string } {
   const bytes = canonicalJson({ ...entry, ...link });
-  return { bytes, hash: createHash('sha256').update(bytes).digest('hex') };
+  return { bytes, hash: hashOf(bytes) };
 }
+
+/** The SHA-256 of a receipt's bytes, in hex. */
+export const hashOf = (bytes: string): string => hash('sha256', bytes, 'hex');
 
 /** The signature part of a compact JWS over `payload` (RFC 7515, Ed25519 by RFC 8037). */
 export function signPart(payload: string, typ: string, key: LogKey): string {
-  const input = `${protectedPart(typ, key.kid)}.${base64url(payload)}`;
-  return sign(null, Buffer.from(input), key.privateKey).toString('base64url');
+  return signInput(signingInput(payload, typ, key.kid), key.privateKey).toString('base64url');
 }
+
+/** What is signed of a compact JWS (RFC 7515, section 5.1). */
+export function signingInput(payload: string, typ: string, kid: string): string {
+  return `${protectedPart(typ, kid)}.${base64url(payload)}`;
+}
+
+/** The 64 bytes of the Ed25519 signature of such an input. */
+export const signInput = (input: string, key: KeyObject): Buffer => sign(null, Buffer.from(input), key);
 
 /** The whole compact JWS from its parts. */
 export function compactJws(payload: string, typ: string, kid: string, signature: string): string {
-  return `${protectedPart(typ, kid)}.${base64url(payload)}.${signature}`;
+  return `${signingInput(payload, typ, kid)}.${signature}`;
 }
 
 /** The key with its thumbprint and public half. Throws TypeError when it is not Ed25519. */

@@ -3,7 +3,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { codedError, type Operations } from '../domain/operations.ts';
 import { type ReceiptEntry, receiptEntry, type Sealed } from '../domain/receipt.ts';
-import { bindReceipt, type DatedKey, type Head, type Link, nextLink, RECEIPT_TYP, signPart } from './chain.ts';
+import { bindReceipt, type DatedKey, type Head, type Link, nextLink, RECEIPT_TYP, signingInput } from './chain.ts';
 import { checkpointOperations } from './checkpoints.ts';
 import { openMaskKey } from './key-files.ts';
 import { type Keys, openKeys } from './key-ring.ts';
@@ -11,6 +11,7 @@ import type { ReceiptFilter } from './ledger.ts';
 import { addLogKey, datedKeys } from './log-keys.ts';
 import { receiptAt, sealedOf, selectReceipts, seqOfId } from './query.ts';
 import { checkSegments } from './segments.ts';
+import { Signing } from './signing.ts';
 import { headOf, prepareTables, RECEIPT_COLUMNS, type SELECTORS } from './tables.ts';
 import { unfinishedOperations } from './unfinished.ts';
 
@@ -66,7 +67,7 @@ export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now
   const synced = db.prepare("INSERT OR REPLACE INTO ledger VALUES ('synced', ?)");
   return {
     'ledger.about': { durable: false, run: about },
-    'ledger.seal': { durable: true, run: (entry) => seal(readEntry(entry)) },
+    'ledger.seal': { durable: true, run: (entry) => sealOne(seal, readEntry(entry)) },
     'ledger.find': { durable: false, run: (id) => find(db, seqOfId(log, String(id))) },
     'ledger.list': { durable: false, run: (filter) => list(db, filter as ReceiptFilter) },
     'ledger.exchange': { durable: false, run: (exchange) => ofExchange(db, String(exchange)) },
@@ -74,7 +75,7 @@ export function ledgerOperations(db: DatabaseSync, settings: LedgerSettings, now
     // What was committed before it, also by a process that is gone, is on the disk once this is answered.
     'ledger.sync': { durable: true, run: () => void synced.run(String(now())) },
     'ledger.retire': { durable: false, run: () => keys.retire() },
-    ...unfinishedOperations(db, (entry) => seal(readEntry(entry))),
+    ...unfinishedOperations(db, seal),
     ...checkpointOperations(db, log, () => keys.current()),
   };
 }
@@ -100,7 +101,13 @@ interface Sealer {
   readonly now: () => number;
 }
 
-type Seal = (entry: ReceiptEntry) => SealedLink;
+/** Appends entries to the chain, in their order. */
+type Seal = (entries: Iterable<ReceiptEntry>) => Appended[];
+
+/** A receipt as it was appended: with its canonical bytes. */
+export interface Appended extends SealedLink {
+  readonly bytes: string;
+}
 
 function sealer(db: DatabaseSync, { log, keys, development, now }: Sealer): Seal {
   // By place, not by name: binding names costs a third of the insert.
@@ -109,23 +116,39 @@ function sealer(db: DatabaseSync, { log, keys, development, now }: Sealer): Seal
   const remember = rememberer(db);
   const last = db.prepare('SELECT seq, hash FROM receipts ORDER BY seq DESC LIMIT 1');
   // Head and key are read each time rather than kept: a batch that is rolled back then needs no undoing here.
-  const head = (): Head => {
+  const headNow = (): Head => {
     const row = last.get();
     return row ? { seq: Number(row.seq), hash: String(row.hash) } : headOf(db);
   };
-  return (entry) => {
+  return (entries) => {
     const key = keys.current();
-    const link = nextLink(log, head(), new Date(now()).toISOString(), development);
-    const { bytes, hash } = bindReceipt(entry, link);
-    const signature = signPart(bytes, RECEIPT_TYP, key);
-    const row: Readonly<Record<string, string | number | null>> = {
-      ...{ seq: link.seq, at: link.at, ...selectorsOf(entry) },
-      ...{ hash, kid: key.kid, signature, bytes },
-    };
-    insert.run(...RECEIPT_COLUMNS.map((column) => row[column] ?? null));
-    remember(entry, link.seq);
-    return { link, hash };
+    const signing = new Signing(key.privateKey);
+    let head = headNow();
+    const bound = Array.from(entries, (entry) => {
+      const link = nextLink(log, head, new Date(now()).toISOString(), development);
+      const { bytes, hash } = bindReceipt(entry, link);
+      signing.add(signingInput(bytes, RECEIPT_TYP, key.kid));
+      head = { seq: link.seq, hash };
+      return { entry, link, bytes, hash };
+    });
+    const signatures = signing.finish();
+    return bound.map(({ entry, link, bytes, hash }, index) => {
+      const row: Readonly<Record<string, string | number | null>> = {
+        ...{ seq: link.seq, at: link.at, ...selectorsOf(entry) },
+        ...{ hash, kid: key.kid, signature: signatures[index] ?? null, bytes },
+      };
+      insert.run(...RECEIPT_COLUMNS.map((column) => row[column] ?? null));
+      remember(entry, link.seq);
+      return { link, hash, bytes };
+    });
   };
+}
+
+/** What of it crosses back to the gateway's thread, which knows the entry. */
+function sealOne(seal: Seal, entry: ReceiptEntry): SealedLink {
+  const [appended] = seal([entry]);
+  if (!appended) throw new Error('nothing was appended');
+  return { link: appended.link, hash: appended.hash };
 }
 
 // The old key seals that the new one takes over: who trusts the old one can then trust the new one.
@@ -133,7 +156,7 @@ function rotate(db: DatabaseSync, keys: Keys, seal: Seal, { by, because }: Rotat
   const { kid, x } = keys.next();
   const change = { what: 'rotate the log key', outcome: 'applied', by, because } as const;
   const entry: ReceiptEntry = { kind: 'operator', change, nextKey: { kid, x } };
-  const sealed = seal(entry);
+  const sealed = sealOne(seal, entry);
   addLogKey(db, { seq: sealed.link.seq + 1, kid, x });
   return { ...sealed, entry };
 }

@@ -8,6 +8,7 @@ import type { Cosignature, StoredCheckpoint } from './checkpoints.ts';
 import type { IntentsEnd, Ledger, ReceiptFilter, Unfinished } from './ledger.ts';
 import type { LedgerAbout, Rotation, SealedLink, SealedRotation } from './ledger-operations.ts';
 import type { Rolled } from './roll.ts';
+import type { SealedBytes } from './unfinished.ts';
 
 /**
  * The ledger over a running state thread; `sealed` is told of each receipt once it is durable. Throws
@@ -81,9 +82,12 @@ class SealedLedger implements Ledger {
   }
 
   async endIntents(end: IntentsEnd): Promise<readonly Sealed[]> {
-    const sealed = await ask<Sealed[]>(this.#state, 'ledger.endIntents', end, 'exposed');
-    for (const { receipt } of sealed) this.#isSealed(receipt);
-    return sealed;
+    const sealed = await ask<SealedBytes[]>(this.#state, 'ledger.endIntents', end, 'exposed');
+    return sealed.map(({ bytes, hash }) => {
+      const receipt = JSON.parse(bytes) as Receipt;
+      this.#isSealed(receipt);
+      return { receipt, hash };
+    });
   }
 
   applied(...seqs: readonly number[]): Promise<void> {

@@ -1,10 +1,11 @@
 // What recovery has to finish: purchases whose end is not sealed, or sealed but perhaps not known to the budget store.
 // It reads what the seals remembered, and seals ends for many purchases in one step.
 import type { DatabaseSync } from 'node:sqlite';
-import type { Operations } from '../domain/operations.ts';
-import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
+import { codedError, type Operations } from '../domain/operations.ts';
+import type { Receipt, ReceiptEntry } from '../domain/receipt.ts';
+import { hashOf } from './chain.ts';
 import type { IntentsEnd, OpenIntent, Unfinished } from './ledger.ts';
-import type { SealedLink } from './ledger-operations.ts';
+import type { Appended } from './ledger-operations.ts';
 import { receiptAt, sealedOf, selectReceipts } from './query.ts';
 
 /** A hold by its name and its exchange's. */
@@ -13,16 +14,20 @@ interface Named {
   readonly exchange: string;
 }
 
-/** The operations; `seal` appends an entry to the chain, and throws for one of the wrong shape. */
-export function unfinishedOperations(db: DatabaseSync, seal: (entry: unknown) => SealedLink): Operations {
+/** A receipt as it crosses to the gateway's thread: its bytes cost less there than what they say. */
+export type SealedBytes = Pick<Appended, 'bytes' | 'hash'>;
+
+/** The operations; `seal` appends entries to the chain. */
+export function unfinishedOperations(
+  db: DatabaseSync,
+  seal: (entries: Iterable<ReceiptEntry>) => Appended[],
+): Operations {
   const applied = db.prepare('DELETE FROM unfinished WHERE outcome = ?');
-  const endIntents = ({ seqs, kind, code }: IntentsEnd): Sealed[] =>
-    seqs.map((seq) => {
-      // What is wrong with its bytes is told when it is sealed again.
-      const entry = againAs(JSON.parse(String(receiptAt(db, seq)?.bytes ?? null)) as Receipt, kind, code);
-      const { link, hash } = seal(entry);
-      return { receipt: { ...entry, ...link }, hash };
-    });
+  // One by one, so that the first are being signed while the last are read.
+  function* ends({ seqs, kind, code }: IntentsEnd): Generator<ReceiptEntry> {
+    for (const seq of seqs) yield againAs(intentAt(db, seq), kind, code);
+  }
+  const endIntents = (end: IntentsEnd): SealedBytes[] => seal(ends(end)).map(({ bytes, hash }) => ({ bytes, hash }));
   const markApplied = (seqs: readonly number[]): void => {
     for (const seq of seqs) applied.run(seq);
   };
@@ -32,6 +37,14 @@ export function unfinishedOperations(db: DatabaseSync, seal: (entry: unknown) =>
     'ledger.unfinished': { durable: false, run: () => unfinished(db) },
     'ledger.endIntents': { durable: true, run: (end) => endIntents(end as IntentsEnd) },
   };
+}
+
+/** An intent as it was sealed: its shape was judged then, and its hash says that nothing has changed since. */
+function intentAt(db: DatabaseSync, seq: number): Receipt {
+  const stored = receiptAt(db, seq);
+  if (stored && hashOf(stored.bytes) === stored.hash) return JSON.parse(stored.bytes) as Receipt;
+  const fix = 'put the state folder back from a backup; purser verify says what else is damaged';
+  throw codedError('state_damaged', `receipt ${seq}, which names an open purchase, is not what was sealed; ${fix}`);
 }
 
 function againAs(receipt: Receipt, kind: IntentsEnd['kind'], code: IntentsEnd['code']): ReceiptEntry {

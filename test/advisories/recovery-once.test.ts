@@ -71,6 +71,7 @@ test('a recovery that takes longer than its retry leaves the first purchase its 
     segmentsStuck: false,
     draining: false,
     recovered: false,
+    recoveryWaits: null,
     storeAnswers: true,
     storeClosed: null,
     witnessed: true,

@@ -5,6 +5,8 @@ import { receipt as receiptShape, type Sealed } from '../../src/domain/receipt.t
 import { cutBack } from '../../src/ledger/cut-back.ts';
 import type { ReceiptFilter, Unfinished } from '../../src/ledger/ledger.ts';
 import { SELECTORS } from '../../src/ledger/tables.ts';
+import type { SealedBytes } from '../../src/ledger/unfinished.ts';
+import { verifyLog } from '../../src/ledger/verify.ts';
 import { freshDir, openLog, purchase, START, type TestLog } from './log.ts';
 
 const unfinished = (log: TestLog): { intents: number[]; outcomes: number[] } => {
@@ -75,7 +77,8 @@ test('intents are ended together: what they say, with another kind and code, as 
   log.seal({ ...purchase('intended', 1), decision });
   for (const n of [2, 3]) log.seal(purchase('intended', n));
   const end = { seqs: [1, 3], kind: 'uncertain', code: 'payment_uncertain' };
-  const sealed = log.run('ledger.endIntents', end) as Sealed[];
+  const ended = log.run('ledger.endIntents', end) as SealedBytes[];
+  const sealed = ended.map(({ bytes, hash }): Sealed => ({ receipt: JSON.parse(bytes), hash }));
   expect(sealed.map(({ receipt }) => receipt)).toMatchObject([
     { ...purchase('uncertain', 1), decision: { ...decision, code: 'payment_uncertain' }, seq: 4 },
     { ...purchase('uncertain', 3), seq: 5, prev: sealed[0]?.hash },
@@ -85,6 +88,32 @@ test('intents are ended together: what they say, with another kind and code, as 
   log.run('ledger.applied', [4, 5]);
   expect(unfinished(log)).toEqual({ intents: [2], outcomes: [] });
   expect(() => log.run('ledger.endIntents', { ...end, seqs: [9] })).toThrow();
+});
+
+test('an intent that is not what was sealed is not sealed again, and nor is any with it', () => {
+  const log = openLog();
+  for (const n of [1, 2]) log.seal(purchase('intended', n));
+  log.db.exec("UPDATE receipts SET bytes = replace(bytes, 'exchange-2', 'exchange-7') WHERE seq = 2");
+  const end = { seqs: [1, 2], kind: 'uncertain', code: 'payment_uncertain' };
+  expect(() => log.run('ledger.endIntents', end)).toThrow(
+    expect.objectContaining({
+      code: 'state_damaged',
+      message: expect.stringContaining('receipt 2, which names an open'),
+    }),
+  );
+  expect(log.reader.head().seq).toBe(2);
+});
+
+test('hundreds of intents are ended as a chain that verifies', async () => {
+  const log = openLog();
+  const seqs = Array.from({ length: 300 }, (_, index) => index + 1);
+  for (const n of seqs) log.seal(purchase('intended', n));
+  log.run('ledger.endIntents', { seqs, kind: 'uncertain', code: 'payment_uncertain' });
+  expect(log.reader.head().seq).toBe(600);
+  expect(await verifyLog(log.lines(), { keys: log.jwks(), everySignature: true })).toMatchObject({
+    ok: true,
+    last: 600,
+  });
 });
 
 test('cutting back to a mark leaves what was unfinished at that mark', () => {

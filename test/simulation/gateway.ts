@@ -165,7 +165,14 @@ export class SimulatedGateway {
     const budget = shared?.budget ?? embeddedBudget(state, budgetOptions);
     const status: Status = {
       segmentsStuck: false,
-      ...{ draining: false, recovered: false, witnessed: true, storeAnswers: true, storeClosed: null },
+      ...{
+        draining: false,
+        recovered: false,
+        recoveryWaits: null,
+        witnessed: true,
+        storeAnswers: true,
+        storeClosed: null,
+      },
     };
     const authority = agreement(budget, () => this.set());
     const watch: Parts['watch'] = {
