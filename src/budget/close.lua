@@ -6,7 +6,9 @@ local answer = 'nothing'
 local function close(id, ending, is_whole)
   local hold = hold_of(id)
   if not hold or hold.exposedAt == 0 then return end
-  local key, planned = T .. 'h:' .. id, plan(hold)
+  local key, unsettled = T .. 'h:' .. id, unsettled_of(hold)
+  check_repeats(hold)
+  if not hold.open then redis.call('ZCARD', T .. 'forget') end
   if is_whole == '1' then hold.whole = '1' end
   if hold.closedAt == 0 then hold.closedAt = now end
   redis.call('HSET', key, 'ending', ending, 'whole', hold.whole or '0', 'closedAt', text(hold.closedAt))
@@ -15,7 +17,7 @@ local function close(id, ending, is_whole)
   end
   if hold.state == 'exposed' and hold.counted ~= '1' then
     redis.call('HSET', key, 'counted', '1')
-    redis.call('SET', T .. 'u:' .. hold.pair, text(planned.unsettled + 1))
+    redis.call('SET', T .. 'u:' .. hold.pair, text(unsettled + 1))
   end
   if not hold.open then retain(hold) end
   answer = 'closed'

@@ -2,6 +2,24 @@
 
 local function repeats(name, stage) return T .. 'r:' .. name .. ':' .. stage end
 
+-- How many purchases of its agent at its service are unsettled. What was brought ended names no pair: it is counted no
+-- more.
+local function unsettled_of(hold)
+  local found = hold.open and redis.call('GET', T .. 'u:' .. hold.pair)
+  local unsettled = found and whole(found, 'u:' .. hold.pair) or 0
+  if hold.counted == '1' and unsettled < 1 then poisoned('u:' .. hold.pair) end
+  return unsettled
+end
+
+-- Raises when a set of its repeats is none.
+local function check_repeats(hold)
+  if hold.key ~= '' then return end
+  redis.call('SCARD', repeats(hold.repeatName, 'runs'))
+  for _, stage in ipairs({ 'held', 'gone', 'live:' .. hold.run }) do
+    redis.call('ZCARD', repeats(hold.repeatName, stage))
+  end
+end
+
 -- What ending this hold will touch; raises when any of it is not what we wrote.
 local function plan(hold)
   local moves = {}
@@ -16,17 +34,8 @@ local function plan(hold)
   if hold.state == 'held' and not redis.call('ZSCORE', T .. 'lease', hold.id) then lost('lease') end
   if hold.open and not redis.call('ZSCORE', T .. 'open', hold.id) then lost('open') end
   redis.call('ZSCORE', T .. 'forget', hold.id)
-  -- What was brought ended names no pair: it is counted no more.
-  local unsettled = hold.open and redis.call('GET', T .. 'u:' .. hold.pair)
-  unsettled = unsettled and whole(unsettled, 'u:' .. hold.pair) or 0
-  if hold.counted == '1' and unsettled < 1 then poisoned('u:' .. hold.pair) end
-  if hold.key == '' then
-    redis.call('SCARD', repeats(hold.repeatName, 'runs'))
-    for _, stage in ipairs({ 'held', 'gone', 'live:' .. hold.run }) do
-      redis.call('ZCARD', repeats(hold.repeatName, stage))
-    end
-  end
-  return { moves = moves, unsettled = unsettled }
+  check_repeats(hold)
+  return { moves = moves, unsettled = unsettled_of(hold) }
 end
 
 -- Takes a keyless purchase out of the sets of its repeats.
