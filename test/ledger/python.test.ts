@@ -6,7 +6,8 @@ import { expect, test } from 'vitest';
 import { checkpointLine, proofLine } from '../../src/ledger/export.ts';
 import { mergeExports } from '../../src/ledger/merge.ts';
 import { verifyLogs } from '../../src/ledger/verify.ts';
-import { freshDir } from './log.ts';
+import { grow, logVkey, requestFor, spawnWitness, witnessFolder } from '../witness/support.ts';
+import { freshDir, openLog } from './log.ts';
 import { tamper, victim } from './tampering.ts';
 
 const FOLDER = new URL('.', import.meta.url).pathname;
@@ -15,9 +16,9 @@ const PYTHON = spawnSync('python3', ['--version']).status === 0;
 const SEEDS = 23;
 
 /** What verify.py says of each file, in one process: true for a log that holds. */
-function judged(files: readonly string[], keys: string): boolean[] {
-  const driver = 'import sys, verify\nfor f in sys.argv[2:]: print("CODE", verify.main(f, sys.argv[1]))';
-  const { stdout, stderr, status } = spawnSync('python3', ['-c', driver, keys, ...files], {
+function judged(files: readonly string[], keys: string, witness = ''): boolean[] {
+  const driver = 'import sys, verify\nfor f in sys.argv[3:]: print("CODE", verify.main(f, *sys.argv[1:3]))';
+  const { stdout, stderr, status } = spawnSync('python3', ['-c', driver, keys, witness, ...files], {
     cwd: FOLDER,
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     encoding: 'utf8',
@@ -58,3 +59,23 @@ test.skipIf(!PYTHON)(
     expect(judged(files, keyFile)).toEqual(ours);
   },
 );
+
+test.skipIf(!PYTHON)('it finds a witness’s line under a checkpoint, and no other witness’s', async () => {
+  const [folder, log] = [witnessFolder(), openLog()];
+  const checkpoint = grow(log, 5);
+  folder.know(logVkey(log));
+  const witness = await spawnWitness(folder);
+  const other = await spawnWitness(witnessFolder());
+  try {
+    const { body } = await witness.add(requestFor(log, checkpoint, 0));
+    log.run('ledger.cosigned', { witness: witness.key, size: checkpoint.size, line: body.trimEnd() });
+    const range = { first: 1, last: log.reader.head().seq };
+    const lines = [checkpointLine(log.reader, range), ...log.lines()];
+    const [file, keys] = [join(log.dir, 'export'), join(log.dir, 'keys.json')];
+    writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+    writeFileSync(keys, JSON.stringify(log.jwks()));
+    expect(['', witness.key, other.key].map((key) => judged([file], keys, key))).toEqual([[true], [true], [false]]);
+  } finally {
+    await Promise.all([witness.end(), other.end()]);
+  }
+});

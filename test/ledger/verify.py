@@ -2,7 +2,7 @@
 Usage: verify.py FILE KEYS.json [WITNESS_KEY]. Exit code 0: holds; 1: does not, and says at which receipt."""
 import json, math, re, sys
 from ed25519 import is_signed
-from rfcs import b64, b64url, canonical, kid_of, need, root, root_by, sha
+from standards import Checkpoint, b64, b64url, canonical, kid_of, need, root, root_by, sha
 
 class Log:
     def __init__(self, name, jwks):
@@ -43,7 +43,7 @@ class Log:
         self.kid = kid
         self.leaves.append(sha(b"\0" + bytes.fromhex(self.hash) + signature))
         if "nextKey" in receipt: self.rotate(**receipt["nextKey"], kind=receipt["kind"])
-        if self.checkpoint and self.seq == self.checkpoint["seq"]: self.meet(**self.checkpoint)
+        if self.checkpoint and self.seq == self.proven: self.meet(self.checkpoint.size, self.checkpoint.top)
     def rotate(self, kid, x, kind):
         need(kind == "operator" and kid == kid_of(x) and kid != self.kid, "no rotation")
         later = [(key["first"], name) for name, key in self.keys.items() if key["first"] > self.seq]
@@ -53,15 +53,12 @@ class Log:
         self.kid = kid
     def take_checkpoint(self, note, proof, of):
         need(not self.leaves and not self.checkpoint, "a checkpoint after receipts")
-        text, _, lines = note.rpartition("\n\n")
-        origin, size, top = text.split("\n")
-        need(origin == "purser/" + self.name and size == str(int(size)), "no checkpoint")
-        self.checkpoint = {"text": text + "\n", "lines": lines.splitlines(), "size": int(size), "top": b64(top)}
-        self.checkpoint.update(proof=[b64(h) for h in proof], seq=of["receipt"]["seq"] if "receipt" in of else of["seq"])
-    def meet(self, size, top, proof, seq, **_):
-        need(seq <= size and len(proof) <= 63, "no proof")
-        need(root_by(proof, seq - 1, size, self.leaves[-1]) == top, "not in the checkpoint")
-        need(self.first > 1 or seq < size or root(self.leaves) == top, "not the checkpoint's receipts")
+        self.checkpoint, self.proof = Checkpoint(note, "purser/" + self.name), [b64(step) for step in proof]
+        self.proven = (of["receipt"] if "receipt" in of else of)["seq"]
+    def meet(self, size, top):  # the receipt that the proof is of
+        need(self.seq <= size and len(self.proof) <= 63, "no proof")
+        need(root_by(self.proof, self.seq - 1, size, self.leaves[-1]) == top, "not in the checkpoint")
+        need(self.first > 1 or self.seq < size or root(self.leaves) == top, "not the checkpoint's receipts")
     def may_tell(self, kid, seq):  # where the log stood at `seq`: a later key may, a retired one may not
         return (self.kid in (None, kid) or self.keys[kid]["first"] > seq) and seq < self.keys[kid]["last"]
     def head(self, line):
@@ -73,27 +70,11 @@ class Log:
         self.ended = True
     def conclude(self, witness):
         need(self.ended, "the head is missing")
-        c = self.checkpoint
-        if c:
-            need(self.first <= c["seq"] <= self.seq, "the checkpoint's receipt is missing")
-            told = [key["x"] for key in self.keys.values() if c["size"] < key["last"]]
-            need(self.cosigned("purser/" + self.name, 1, told), "the checkpoint is not signed")
-        if witness:
-            name, _, material = witness.split("+", 2)
-            need(c and self.cosigned(name, 4, [b64(material)[1:]]), "no cosignature of the witness")
-    def cosigned(self, name, kind, keys):  # 1: by the log, 4: by a witness, with the time before the signature
-        found = False
-        for line in self.checkpoint["lines"]:
-            dash, who, raw = line.split(" ")
-            need(dash == "\u2014", "no line of signature")
-            for key in keys:
-                known, rest = sha(name.encode() + b"\n" + bytes([kind]) + key)[:4], b64(raw)[4:]
-                if who != name or b64(raw)[:4] != known: continue
-                text, signature = self.checkpoint["text"], rest
-                if kind == 4: text, signature = f"cosignature/v1\ntime {int.from_bytes(rest[:8], 'big')}\n{text}", rest[8:]
-                need(is_signed(key, text.encode(), signature), "a signature under the checkpoint is wrong")
-                found = True
-        return found
+        need(not witness or self.checkpoint and self.checkpoint.cosigned(witness), "no cosignature of the witness")
+        if not self.checkpoint: return
+        need(self.first <= self.proven <= self.seq, "the checkpoint's receipt is missing")
+        keys = [key["x"] for key in self.keys.values() if self.checkpoint.size < key["last"]]
+        need(self.checkpoint.signed("purser/" + self.name, 1, keys), "the checkpoint is not signed")
 
 def main(path, keys, witness=None):
     jwks, logs, log = json.load(open(keys)), {}, None

@@ -1,5 +1,6 @@
-"""What other people's standards say, as far as verify.py needs it: RFC 4648, 7638, 8785 and 9162."""
+"""What other people's standards say, as far as verify.py needs it: RFC 4648, 7638, 8785 and 9162, C2SP signed notes."""
 import base64, hashlib, json
+from ed25519 import is_signed
 
 def sha(data): return hashlib.sha256(data).digest()
 def need(holds, what):
@@ -29,3 +30,25 @@ def root_by(proof, index, size, leaf):  # the same as RFC 9162, section 2.1.3.2,
     n = half(size)
     if index < n: return sha(b"\1" + root_by(below, index, n, leaf) + beside)
     return sha(b"\1" + beside + root_by(below, index - n, size - n, leaf))
+class Checkpoint:  # C2SP tlog-checkpoint: a tree's size and root, in a signed note
+    def __init__(self, note, origin):
+        text, _, lines = note.rpartition("\n\n")
+        name, size, top = text.split("\n")
+        need(name == origin and size == str(int(size)), "no checkpoint")
+        self.text, self.lines, self.size, self.top = text + "\n", lines.splitlines(), int(size), b64(top)
+    def signed(self, name, kind, keys):  # 1: signed-note; 4: tlog-cosignature, with the time before the signature
+        found = False
+        for line in self.lines:
+            dash, who, raw = line.split(" ")
+            need(dash == "\u2014", "no line of signature")
+            for key in keys:
+                known, rest = sha(name.encode() + b"\n" + bytes([kind]) + key)[:4], b64(raw)[4:]
+                if who != name or b64(raw)[:4] != known: continue
+                text, signature = self.text, rest
+                if kind == 4: text, signature = f"cosignature/v1\ntime {int.from_bytes(rest[:8], 'big')}\n{text}", rest[8:]
+                need(is_signed(key, text.encode(), signature), "a signature under the checkpoint is wrong")
+                found = True
+        return found
+    def cosigned(self, witness):  # a witness by its vkey
+        name, _, material = witness.split("+", 2)
+        return self.signed(name, 4, [b64(material)[1:]])
