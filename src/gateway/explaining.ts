@@ -16,6 +16,7 @@ import { isName } from '../identity/claims.ts';
 import { readTarget } from '../inbound/target.ts';
 import type { PolicySet } from '../policy/set.ts';
 import type { Wallet } from '../rail/rail.ts';
+import { suggestion } from '../yaml/words.ts';
 
 /** The question as it was written. */
 export interface Question {
@@ -118,7 +119,13 @@ function readQuestion(config: Config, question: Question): Asked | Unreadable | 
   const target = readTarget(`/${service}${path}`, []);
   if (isRefusal(target)) return target;
   const known = config.services.find(({ id }) => id === target.service);
-  if (!known) return { kind: 'refused', code: 'service_unknown', detail: 'This gateway has no service of that name.' };
+  if (!known) {
+    const hint = suggestion(
+      service,
+      config.services.map(({ id }) => id),
+    );
+    return { kind: 'refused', code: 'service_unknown', detail: `This gateway has no service of that name${hint}.` };
+  }
   return { agent, service, method, path: `${known.basePath}${target.path}`, task, demand };
 }
 

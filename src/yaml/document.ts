@@ -11,6 +11,7 @@ import {
   type Pair,
   parseDocument,
   type YAMLMap,
+  type YAMLParseError,
   type YAMLSeq,
 } from 'yaml';
 import { type Path, type Problem, showPath } from './problem.ts';
@@ -63,6 +64,12 @@ export function readYaml(file: string, bytes: Uint8Array): YamlFile {
   };
 }
 
+function syntaxError({ code, message }: YAMLParseError): string {
+  if (code === 'MULTIPLE_DOCS') return 'begins a second document (---); keep one';
+  if (code === 'TAB_AS_INDENT') return 'is not valid YAML: tabs are not allowed as indentation; write spaces instead';
+  return `is not valid YAML: ${message}`;
+}
+
 type Report = (offset: number, path: Path, message: string) => void;
 const placeOf = (path: Path): string => JSON.stringify(path);
 
@@ -86,13 +93,11 @@ function readText(bytes: Uint8Array, lines: LineCounter, places: Map<string, Pla
     report(0, [], 'is nested too deeply to be read; make it flatter');
     return undefined;
   }
+  const tabs = document.errors.filter(({ code }) => code === 'TAB_AS_INDENT');
   for (const error of document.errors) {
-    const several = error.code === 'MULTIPLE_DOCS';
-    report(
-      error.pos[0],
-      [],
-      several ? 'begins a second document (---); keep one' : `is not valid YAML: ${error.message}`,
-    );
+    // Whoever indents with tabs does so on every line, and the rest of what is wrong follows from it.
+    if (tabs.length > 0 && error !== tabs[0]) continue;
+    report(error.pos[0], [], syntaxError(error));
   }
   if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2') {
     report(0, [], 'only YAML 1.2 is read; take the %YAML line out');

@@ -51,6 +51,11 @@ test('what is no YAML 1.2 in UTF-8, or two documents, or too deep, says so', () 
   expect(problemOf('a: "\\ud800"\n')).toContain('well-formed');
 });
 
+test('a file that is indented with tabs is told so once', () => {
+  const { problems } = read('a:\n\tb: 1\n\tc:\n\t\td: 2\ne: [1,\n');
+  expect(problems).toMatchObject([{ line: 2, message: expect.stringContaining('write spaces instead') }]);
+});
+
 test('a problem stands at its value, or at the key above what is missing', () => {
   const file = read('a:\n  b: [1, 2]\n');
   expect(file.problem(['a', 'b', 1], 'x')).toMatchObject({ line: 2, col: 10, path: 'a.b[1]' });
