@@ -66,14 +66,17 @@ export class ClaimHasher {
     return { ...this.purchase(claim), challenge, identity, pair: this.pair(claim.subject, service) };
   }
 
+  /** What a challenge of a service is known by. */
   challenge(service: string, challengeId: string): string {
     return this.#name('challenge', service, challengeId);
   }
 
+  /** What a payment is known by. */
   identity({ network, identity }: PaymentName): string {
     return this.#name('identity', `${network}:${identity}`);
   }
 
+  /** What unsettled purchases of an agent at a service are counted under. */
   pair(subject: string, service: string): string {
     return this.#name('pair', subject, service);
   }

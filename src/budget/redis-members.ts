@@ -174,7 +174,7 @@ export class RedisMembers {
   }
 }
 
-/** A script may unpack 8,000 values; a purchase has far fewer than the rest. */
+/** A page is full beyond so many: a script may unpack 8,000, and the last purchase adds far fewer than the rest. */
 const ARGS_MOST = 6_000;
 
 function holdArgs(keys: GenerationKeys, { fields, lines }: BroughtHold): readonly string[] {
