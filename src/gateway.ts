@@ -7,6 +7,7 @@ import { type Clock, type Random, SYSTEM_TIMERS, sleep } from './domain/clock.ts
 import type { Parts, Watch } from './exchange/parts.ts';
 import { Exchange } from './exchange.ts';
 import { type Authority, createAuthority, policyContext } from './gateway/authority.ts';
+import { refuseCopy } from './gateway/copied-state.ts';
 import { openEvidence } from './gateway/evidence.ts';
 import { type Found, lookForEvidence } from './gateway/finding.ts';
 import { openIdentifier } from './gateway/identity.ts';
@@ -15,7 +16,7 @@ import { explainer, knows, metricsOptions, type Operated, operatorsOptions } fro
 import { keepRolling } from './gateway/rolling.ts';
 import { openServices } from './gateway/services.ts';
 import { keepSettled, type Settling, type Status } from './gateway/settling.ts';
-import { type OpenStore, openStore, type Sealed } from './gateway/store.ts';
+import { type OpenStore, openStore, type Sealed, tornText } from './gateway/store.ts';
 import { openConfiguredWallets } from './gateway/wallets.ts';
 import { createWatch, watchReceipts } from './gateway/watching.ts';
 import { keepWitnessed, type Witnessing } from './gateway/witnessing.ts';
@@ -45,6 +46,13 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** How a gateway is started. */
+export interface Starting {
+  readonly tracer?: RequestTracer | null;
+  /** The copy of a state folder that may be used, as the message that refused it names it. */
+  readonly acceptCopy?: string | null;
+}
+
 /** A gateway could not be built; the message is for the person who started it. */
 export class StartFailed extends Error {}
 
@@ -54,18 +62,23 @@ const CLOCK: Clock = { now: () => Date.now(), monotonic: () => performance.now()
 const RANDOM: Random = { bytes: (length) => randomBytes(length) };
 
 /**
- * Builds a gateway; requests are traced where there is a tracer, which stays the caller's. Throws {@link StartFailed}
- * for anything that must be mended before it can run.
+ * Builds a gateway; requests are traced where there is a tracer, which stays the caller's. Throws {@link StartFailed},
+ * or another Error with a message for people, for anything that must be mended before it can run.
  */
-export async function openGateway(config: Config, log: Log, tracer: RequestTracer | null = null): Promise<Gateway> {
+export async function openGateway(
+  config: Config,
+  log: Log,
+  { tracer = null, acceptCopy = null }: Starting = {},
+): Promise<Gateway> {
   const { set, warnings } = firstPolicies(config);
   for (const warning of warnings) log.event('warn', 'policy warning', { problems: [warning] });
   const told: { sealed: Sealed } = { sealed: (receipt) => log.receipt(receipt) };
   const store = await openStore(config, CLOCK, RANDOM, (receipt) => told.sealed(receipt)).catch((error: unknown) => {
     throw new StartFailed(error instanceof Error ? error.message : 'the state cannot be opened');
   });
-  if (store.torn > 0) log.event('warn', tornTail(store.torn, store.ledger.newest()));
+  if (store.torn > 0) log.event('warn', tornText(store.torn, store.ledger.newest()));
   try {
+    await refuseCopy(config, store, acceptCopy);
     return await assemble(config, { log, tracer }, set, store, told);
   } catch (error) {
     await store.close();
@@ -141,12 +154,6 @@ async function assemble(
     },
   };
 }
-
-/** What was found, and whose money it touches; recovery counts them next. */
-const tornTail = (bytes: number, newest: number): string =>
-  `the last write of the state database did not reach its end: its ${bytes} bytes are left out, and receipt ` +
-  `${newest} is the last one. Nobody was told that it was kept: a purchase whose intent was in it has paid nothing ` +
-  'and gets its money back, one whose outcome was in it is uncertain and stays counted (see: purser holds list)';
 
 function listening(name: 'agents' | 'operators' | 'probes', { listen }: Config, port: Pick<Listener, 'listen'>) {
   return port.listen().catch((error: unknown): never => {

@@ -25,9 +25,10 @@ if (parentPort) {
     operations: (db) => ({
       ...ledgerOperations(db, data, Date.now),
       ...rollOperations(db, data),
+      ...notesOperations(db),
       ...(data.embedded
         ? embeddedOperations(db, { ...data.embedded, clock: CLOCK })
-        : { ...notesOperations(db), ...accountOperations(db, ACCOUNT_STANDS, Date.now) }),
+        : accountOperations(db, ACCOUNT_STANDS, Date.now)),
     }),
     mark: (db) => headOf(db).seq,
     cutBack,

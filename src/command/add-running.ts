@@ -7,8 +7,11 @@ import type { Io } from './io.ts';
 /** Adds them to the program. */
 export function addRunning(program: Command, io: Io, done: Done): void {
   configured(program.command('serve').description('run the gateway until SIGTERM or SIGINT'))
+    .option('--accept-copy <name>', 'use a copied state folder, as the message that refused it names it')
     .addHelpText('after', SERVE_HELP)
-    .action(async (options: { config: string }) => done(await (await import('./serve.ts')).serve(options, io)));
+    .action(async (options: { config: string; acceptCopy?: string }) =>
+      done(await (await import('./serve.ts')).serve(options, io)),
+    );
   program
     .command('demo')
     .description('a whole market on loopback: agents that pay, are refused, and are left uncertain')

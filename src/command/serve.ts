@@ -8,8 +8,14 @@ import type { Io } from './io.ts';
 import { readConfig } from './read-config.ts';
 import { VERSION } from './version.ts';
 
+/** What `serve` is told. */
+export interface ServeOptions {
+  readonly config: string;
+  readonly acceptCopy?: string;
+}
+
 /** Resolves with the exit code once the gateway has ended: 0 after a signal, 1 when it has no state or lost it. */
-export async function serve(options: { readonly config: string }, io: Io): Promise<number> {
+export async function serve(options: ServeOptions, io: Io): Promise<number> {
   const config = readConfig(options.config, io, 'read');
   if (!config) return 1;
   const { openGateway } = await import('../gateway.ts');
@@ -23,7 +29,7 @@ export async function serve(options: { readonly config: string }, io: Io): Promi
   const reload = () => void gateway?.reload();
   process.on('SIGHUP', reload);
   try {
-    gateway = await openGateway(config, log, tracer);
+    gateway = await openGateway(config, log, { tracer, acceptCopy: options.acceptCopy ?? null });
     const urls = await gateway.listen();
     log.event('info', 'listening', { ...urls, development: config.identity.development });
     io.err(welcome(config, options.config, urls));

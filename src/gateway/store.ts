@@ -6,6 +6,7 @@ import { notesIn } from '../budget/notes.ts';
 import type { SharedBudget } from '../budget/redis-budget.ts';
 import type { BudgetOptions } from '../budget/store-budget.ts';
 import type { Config } from '../config/config.ts';
+import type { Notes } from '../domain/account.ts';
 import { type Clock, type Random, SYSTEM_TIMERS } from '../domain/clock.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import { accountIn } from '../ledger/account-operations.ts';
@@ -20,6 +21,7 @@ export interface OpenStore {
   /** What keeps a store that is shared in agreement with the receipts; null where the gateway has it to itself. */
   readonly shared: SharedBudget | null;
   readonly ledger: Ledger;
+  readonly notes: Notes;
   /** 32 bytes under which claims and upstream idempotency keys are hashed; the same at every gateway of the store. */
   readonly key: Uint8Array;
   /** Bytes of a write that did not reach its end, which were left out at the opening; 0 without one. */
@@ -63,6 +65,7 @@ export async function openStore(
       budget,
       shared,
       ledger,
+      notes: notesIn(thread),
       key,
       torn: thread.torn,
       onLost: (callback) => thread.onExit(callback),
@@ -112,3 +115,9 @@ async function openBudget(
   });
   return { budget: shared.budget, shared };
 }
+
+/** What a write that did not reach its end left, and whose money it touches; recovery counts them next. */
+export const tornText = (bytes: number, newest: number): string =>
+  `the last write of the state database did not reach its end: its ${bytes} bytes are left out, and receipt ` +
+  `${newest} is the last one. Nobody was told that it was kept: a purchase whose intent was in it has paid nothing ` +
+  'and gets its money back, one whose outcome was in it is uncertain and stays counted (see: purser holds list)';

@@ -28,6 +28,8 @@ export interface GatewaySetup {
   /** Use this folder (restart on the same state) instead of a new one. */
   readonly folder?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Further arguments of `serve`, for a gateway in a process of its own. */
+  readonly args?: readonly string[];
 }
 
 const BUYERS = `  - { id: buyer-1, owner: dana@example.com, team: research }
@@ -104,7 +106,7 @@ export interface GatewayProcess extends TestGateway {
 /** Starts `purser serve` and waits until both ports listen. */
 export async function spawnGateway(setup: GatewaySetup = {}): Promise<GatewayProcess> {
   const { folder, configFile } = await writeFiles(setup);
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', configFile], {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--config', configFile, ...(setup.args ?? [])], {
     env: { ...process.env, ...setup.env },
   });
   let output = '';

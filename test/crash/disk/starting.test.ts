@@ -3,6 +3,7 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type PaidShop, paidShop } from '../../fakes/paid-shop.ts';
 import { buy, expectAgreement, expectVerified } from '../../support/agreement.ts';
@@ -24,12 +25,21 @@ beforeAll(async () => {
   killed = mkdtempSync(join(tmpdir(), 'purser-killed-'));
   closed = mkdtempSync(join(tmpdir(), 'purser-closed-'));
   const first = await serve(killed);
+  forgetFile(killed);
   for (let n = 0; n < 3; n += 1) expect((await buy(first)).status).toBe(200);
   await expectAgreement(first, shop);
   await first.kill();
   cpSync(killed, closed, { recursive: true });
   await (await serve(closed)).close();
+  forgetFile(closed);
 });
+
+/** Lets a folder not know which file it was written in: its copies are not what is tried here. */
+function forgetFile(place: string): void {
+  const db = new DatabaseSync(join(place, 'var', DATABASE));
+  db.exec("DELETE FROM budget_notes WHERE name = 'database made'");
+  db.close();
+}
 
 afterAll(async () => {
   await shop.close();
