@@ -1,6 +1,6 @@
 // What the receipts say of each purchase: named by `intended`, ended by `settled`, `voided` or `resolved`; without an
 // end it is uncertain. Whoever reads the receipts vouches for them.
-import type { Micros } from '../domain/money.ts';
+import { type Micros, readMicros } from '../domain/money.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import { LineSums, type Place } from './line-sums.ts';
 
@@ -103,7 +103,7 @@ export class Purchases {
       payee: offer.payee,
       identity: proof.identity,
       redeemableUntil: Date.parse(proof.redeemableUntil),
-      amount: readAmount(hold.amount),
+      amount: readMicros(hold.amount),
       end: 'uncertain',
       receipt: id,
     };
@@ -117,7 +117,7 @@ export class Purchases {
     const hold = read.hold();
     if (!hold) throw new TypeError('an outcome names no hold');
     const receipt = { log: read.log, at: read.at, id: `${read.log}.${read.seq}` };
-    this.#end(hold.id, end, readAmount(hold.amount), receipt);
+    this.#end(hold.id, end, readMicros(hold.amount), receipt);
   }
 
   /** A person's word. Another gateway's hold may be resolved here, by what the shared store knows of it. */
@@ -152,10 +152,4 @@ function outcomeOf({ change }: Receipt): 'settled' | 'voided' {
   if (change?.what === 'resolved as settled') return 'settled';
   if (change?.what === 'resolved as voided') return 'voided';
   throw new TypeError('an order resolves nothing');
-}
-
-/** The micro-units of an amount as receipts write it. */
-function readAmount(text: string): Micros {
-  if (!/^[0-9]+\.[0-9]{6}$/.test(text)) throw new TypeError('an amount is not a decimal with six places');
-  return BigInt(text.replace('.', ''));
 }

@@ -3,7 +3,7 @@
 import type { StoreBudget, StoreHold, StoreLine, StoreSide } from '../audit/against-budgets.ts';
 import type { Counts } from '../audit/line-sums.ts';
 import { Calendar, type CalendarKind, rollingPartMs } from '../budget/windows.ts';
-import type { Micros } from '../domain/money.ts';
+import { readMicros } from '../domain/money.ts';
 import { MOST_SCOPES } from '../operators/api.ts';
 import type { BudgetView, HoldView } from '../operators/views.ts';
 import { readDuration } from '../yaml/units.ts';
@@ -33,12 +33,12 @@ function budgetOf(view: BudgetView, calendar: Calendar, now: number): StoreBudge
 }
 
 function lineOf({ scope, settled, held, payments }: BudgetView['scopes'][number]): StoreLine {
-  return { scope, settled: microsOf(settled), held: microsOf(held), payments };
+  return { scope, settled: readMicros(settled), held: readMicros(held), payments };
 }
 
 function holdOf({ id, state, amount, heldAt, budgets }: HoldView): StoreHold {
   const places = budgets.map(({ id: budget, scope, window }) => ({ budget, scope, window: Date.parse(window) }));
-  return { id, state, amount: microsOf(amount), heldAt: Date.parse(heldAt), places };
+  return { id, state, amount: readMicros(amount), heldAt: Date.parse(heldAt), places };
 }
 
 /** A calendar window is told by when it ends; the parts at the edges of a rolling one by our clock, so only perhaps. */
@@ -65,5 +65,3 @@ function calendarKind(window: string): CalendarKind {
   if (!kind) throw new OrderFailed(`The gateway names a window "${window}" that this version does not know.`);
   return kind;
 }
-
-const microsOf = (amount: string): Micros => BigInt(amount.replace('.', ''));

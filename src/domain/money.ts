@@ -53,6 +53,12 @@ export function microsOfAtoms(atoms: bigint, value: Decimal, decimals: number): 
   return (numerator + denominator - 1n) / denominator;
 }
 
+/** The micro-units of an amount as receipts write it, with exactly six decimals and no sign; else throws TypeError. */
+export function readMicros(text: string): Micros {
+  if (!/^[0-9]+\.[0-9]{6}$/.test(text)) throw new TypeError('an amount is not a decimal with six places');
+  return BigInt(text.replace('.', ''));
+}
+
 /** Micro-units as a decimal string with exactly six decimals, the form of every amount in JSON. */
 export function formatMicros(micros: Micros): string {
   const sign = micros < 0n ? '-' : '';

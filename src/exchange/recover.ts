@@ -1,6 +1,7 @@
 // Finishes what a process that ended left open, from what is durable: before this gateway takes any work. It makes no
 // proof and sends nothing.
-import type { Receipt } from '../domain/receipt.ts';
+import { type Micros, readMicros } from '../domain/money.ts';
+import type { Receipt, Sealed } from '../domain/receipt.ts';
 import type { OpenIntent } from '../ledger/ledger.ts';
 import type { Parts } from './parts.ts';
 import { isUncertainCode, type UncertainCode } from './uncertain.ts';
@@ -10,9 +11,15 @@ export interface Recovered {
   /** Outcomes that were sealed but perhaps not applied to the store. */
   readonly outcomes: number;
   /** Intents without an outcome: now sealed as uncertain, their holds stay exposed. */
-  readonly uncertain: number;
+  readonly uncertain: Sum;
   /** Holds without a sealed intent: nothing was paid, the money went back. */
-  readonly released: number;
+  readonly released: Sum;
+}
+
+/** Purchases, and what they come to. */
+export interface Sum {
+  readonly purchases: number;
+  readonly micros: Micros;
 }
 
 /** Recovers this gateway's own purchases; throws when store or log do not answer, and can then be run again. */
@@ -25,10 +32,14 @@ export async function recover(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<
   const released = new Set(await parts.budget.released(intents.map(({ hold }) => hold)));
   const unsent = intents.filter(({ hold }) => released.has(hold));
   const open = intents.filter(({ hold }) => !released.has(hold));
-  await together(PAGES_TOGETHER, pagesOf(unsent), (page) => sealUnsent(parts, page));
-  await together(PAGES_TOGETHER, pagesOf(open), (page) => sealUncertain(parts, page));
+  const voided = await together(PAGES_TOGETHER, pagesOf(unsent), (page) => sealUnsent(parts, page));
+  const uncertain = await together(PAGES_TOGETHER, pagesOf(open), (page) => sealUncertain(parts, page));
   const orphans = await releaseOrphans(parts, new Set(intents.map(({ hold }) => hold)));
-  return { outcomes: outcomes.length, uncertain: open.length, released: orphans + unsent.length };
+  return {
+    outcomes: outcomes.length,
+    uncertain: sumOf(uncertain.flat()),
+    released: sumOf([...voided.flat(), ...orphans]),
+  };
 }
 
 /** So many at once: their steps share round trips. */
@@ -37,13 +48,22 @@ const TOGETHER = 64;
 const PAGE = 1_000;
 const PAGES_TOGETHER = 2;
 
-async function together<T>(lanes: number, all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
-  const iterator = all.values();
+async function together<T, R>(lanes: number, all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const [iterator, results]: [Iterable<T>, R[]] = [all.values(), []];
   const lane = async () => {
-    for (const one of iterator) await work(one);
+    for (const one of iterator) results.push(await work(one));
   };
   await Promise.all(Array.from({ length: Math.min(lanes, all.length) }, lane));
+  return results;
 }
+
+const sumOf = (amounts: readonly Micros[]): Sum => ({
+  purchases: amounts.length,
+  micros: amounts.reduce((sum, micros) => sum + micros, 0n),
+});
+
+const amountsOf = (sealed: readonly Sealed[]): Micros[] =>
+  sealed.map(({ receipt }) => readMicros(receipt.hold?.amount ?? '0.000000'));
 
 function pagesOf(intents: readonly OpenIntent[]): number[][] {
   return Array.from({ length: Math.ceil(intents.length / PAGE) }, (_, page) =>
@@ -74,7 +94,7 @@ function uncertainCode({ decision }: Receipt): UncertainCode | null {
 }
 
 /** Intents whose process ended before it learned the outcome: uncertain, and for their repeats not answered. */
-async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: readonly number[]): Promise<void> {
+async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: readonly number[]): Promise<Micros[]> {
   const code = 'payment_uncertain';
   const sealed = await parts.ledger.endIntents({ seqs, kind: 'uncertain', code });
   const closings = sealed.map(({ receipt }) => ({
@@ -84,6 +104,7 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: read
   }));
   await parts.budget.closeAll(closings);
   await parts.ledger.applied(...sealed.map(({ receipt }) => receipt.seq));
+  return amountsOf(sealed);
 }
 
 /**
@@ -91,16 +112,17 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: read
  * hold is released only where no proof will be made. What a person voided at another gateway is not that: a proof of
  * it may exist, and its end stands in the other one's log.
  */
-async function sealUnsent(parts: Pick<Parts, 'ledger'>, seqs: readonly number[]): Promise<void> {
+async function sealUnsent(parts: Pick<Parts, 'ledger'>, seqs: readonly number[]): Promise<Micros[]> {
   const sealed = await parts.ledger.endIntents({ seqs, kind: 'voided', code: 'ledger_unavailable' });
   await parts.ledger.applied(...sealed.map(({ receipt }) => receipt.seq));
+  return amountsOf(sealed);
 }
 
 /** Our own holds for which no intent was sealed, none of `known`: no proof can exist. */
-async function releaseOrphans(parts: Pick<Parts, 'budget' | 'ledger'>, known: ReadonlySet<string>): Promise<number> {
+async function releaseOrphans(parts: Pick<Parts, 'budget' | 'ledger'>, known: ReadonlySet<string>): Promise<Micros[]> {
   const open = await parts.budget.openHolds(parts.ledger.log, known);
   const intended = new Set(await parts.ledger.intended(open));
   const orphans = open.filter(({ id }) => !intended.has(id));
   await together(TOGETHER, orphans, ({ id }) => parts.budget.release(id));
-  return orphans.length;
+  return orphans.map(({ micros }) => micros);
 }

@@ -3,9 +3,10 @@
 // bought.
 import type { SharedBudget } from '../budget/redis-budget.ts';
 import { GatewayFault } from '../domain/fault.ts';
+import { formatMicros } from '../domain/money.ts';
 import { codeOf } from '../domain/operations.ts';
 import type { Parts } from '../exchange/parts.ts';
-import { recover } from '../exchange/recover.ts';
+import { type Recovered, recover, type Sum } from '../exchange/recover.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
 import type { Authority } from './authority.ts';
 import { keepJoined } from './rejoining.ts';
@@ -63,14 +64,14 @@ export function keepSettled(
       if (wrong.length > 0) throw new TermsDiffer(wrong);
     }
     if (status.recovered) return;
-    const { outcomes, uncertain, released } = await recover(parts).catch((fault: unknown) => {
+    const found = await recover(parts).catch((fault: unknown) => {
       status.recoveryWaits = waitedFor(fault);
       throw fault;
     });
     status.recovered = true;
     status.recoveryWaits = null;
-    if (outcomes + uncertain + released > 0)
-      log.event('info', `recovered: ${outcomes} outcomes, ${uncertain} uncertain, ${released} released`);
+    const { outcomes, uncertain, released } = found;
+    if (outcomes + uncertain.purchases + released.purchases > 0) log.event('info', recoveredText(found));
   };
   // One at a time: a recovery that ran on after another had ended would take holds from purchases under way.
   let underWay: Promise<void> | undefined;
@@ -100,6 +101,12 @@ export function keepSettled(
     },
   };
 }
+
+const recoveredText = ({ outcomes, uncertain, released }: Recovered): string =>
+  `recovered: ${outcomes} outcomes; ${told(uncertain)} are uncertain and stay counted, ` +
+  `${told(released)} were given back`;
+
+const told = ({ purchases, micros }: Sum): string => `${purchases} purchases of ${formatMicros(micros)}`;
 
 /** What recovery waits for, for people. */
 function waitedFor(fault: unknown): string {

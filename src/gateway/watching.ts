@@ -1,5 +1,5 @@
 // Turns what the exchange reports into log lines, metrics and traces. Nothing depends on it.
-import type { Micros } from '../domain/money.ts';
+import { readMicros } from '../domain/money.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { RequestEnd, RequestWatch, Step, Watch } from '../exchange/parts.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
@@ -99,10 +99,5 @@ function count(metrics: Metrics, receipt: Receipt, railOf: (wallet: string) => s
   const { kind, hold, service } = receipt;
   if (!hold || !service || !PAYMENT_STATES.has(kind)) return;
   metrics.payment(service.id, railOf(hold.wallet), kind as PaymentState);
-  if (kind === 'settled') metrics.spend(receipt.agent?.team ?? null, service.id, microsOf(hold.amount));
-}
-
-/** The micro-units of an amount as receipts write it, with exactly six decimals. */
-function microsOf(amount: string): Micros {
-  return BigInt(amount.replace('.', ''));
+  if (kind === 'settled') metrics.spend(receipt.agent?.team ?? null, service.id, readMicros(hold.amount));
 }

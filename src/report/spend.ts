@@ -1,7 +1,7 @@
 // From receipts in order to what was spent: a purchase is held by its `intended`, and ends by `settled`, `voided` or a
 // person's `resolved`; without an end it is uncertain. Memory grows with groups and purchases without an end, not with
 // receipts. Nothing here is proved: whoever reads the receipts vouches for them.
-import type { Micros } from '../domain/money.ts';
+import { type Micros, readMicros } from '../domain/money.ts';
 import type { Bought, Receipt } from '../domain/receipt.ts';
 import type { Decided, Dimension } from './dimensions.ts';
 import { countedAt, type Days, type Period, widened, within } from './period.ts';
@@ -123,7 +123,7 @@ export class Spend {
     if (!hold || !offer) throw new TypeError('a purchase names no hold or no offer');
     this.#count(offer.currency);
     const group = this.#group({ receipt, day: this.#days.day(at) });
-    this.#open.set(hold.id, { group, amount: readAmount(hold.amount), fee: readAmount(hold.fee), development });
+    this.#open.set(hold.id, { group, amount: readMicros(hold.amount), fee: readMicros(hold.fee), development });
   }
 
   #ended(receipt: ReadReceipt, kind: 'settled' | 'voided'): void {
@@ -131,7 +131,7 @@ export class Spend {
     if (!hold) throw new TypeError('an outcome names no hold');
     const open = this.#open.get(hold.id);
     if (!open) return;
-    if (kind === 'settled') settle(open, readAmount(hold.amount), readAmount(hold.fee));
+    if (kind === 'settled') settle(open, readMicros(hold.amount), readMicros(hold.fee));
     this.#open.delete(hold.id);
   }
 
@@ -187,12 +187,6 @@ function settle({ group, development }: Open, amount: Micros, fee: Micros): void
 
 function settledOf({ settled, settledFees, payments, largest }: Group): Totals {
   return { ...NOTHING, settled, settledFees, payments: BigInt(payments), largest };
-}
-
-/** The micro-units of an amount as receipts write it. */
-function readAmount(text: string): Micros {
-  if (!/^[0-9]+\.[0-9]{6}$/.test(text)) throw new TypeError('an amount is not a decimal with six places');
-  return BigInt(text.replace('.', ''));
 }
 
 /** The log a hold's id begins with. */

@@ -60,7 +60,9 @@ test.each([
     expect(sealed.receipt.settlement).toEqual({ evidence: 'rail', reference: 'r'.repeat(256) });
     const parts = { budget: port.budget, ledger: port.ledger };
     for (const again of [false, true]) {
-      expect(await recover(parts)).toMatchObject({ outcomes: again ? 0 : 1, uncertain: 0, released: 0 });
+      expect(await recover(parts)).toMatchObject({
+        ...{ outcomes: again ? 0 : 1, uncertain: { purchases: 0 }, released: { purchases: 0 } },
+      });
       expect(await port.budget.openHolds()).toEqual([]);
       expect(await repeat('h1')).toMatchObject({ state: kind, ending: { receipt: sealed.receipt.id } });
     }

@@ -41,7 +41,11 @@ test.runIf(redisAvailable)('a released hold is voided; one that a person voided 
   await budget.release(released);
   await elsewhere.void(ended, 'kept');
 
-  expect(await recover({ budget, ledger })).toEqual({ outcomes: 0, uncertain: 2, released: 1 });
+  expect(await recover({ budget, ledger })).toEqual({
+    outcomes: 0,
+    uncertain: { purchases: 2, micros: 20_000n },
+    released: { purchases: 1, micros: 10_000n },
+  });
   const { intents } = await ledger.unfinished();
   expect(intents).toEqual([]);
   const last = async (id: string, n: number) =>
