@@ -100,7 +100,7 @@ export function handToHelper(order: Order): void {
 function startHelper(): Worker {
   const worker = new Worker(HELPER, { name: 'purser-signing' });
   const gone = () => {
-    helper = undefined;
+    if (helper === worker) helper = undefined;
   };
   // Without it all is signed here, and it takes a little longer.
   worker.on('error', gone);
