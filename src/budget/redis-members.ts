@@ -107,7 +107,7 @@ export class RedisMembers {
     lines: readonly BroughtLine[],
   ): Promise<void> {
     const keys = new GenerationKeys(this.#keys, generation);
-    const args = lines.flatMap((line) => lineArgs(keys, line));
+    const args = lines.flatMap((line) => broughtLineArgs(keys, line));
     await this.#run(generation, SCRIPTS.bringLines, [], [log, how, `${mark}`, ...args]);
   }
 
@@ -115,7 +115,7 @@ export class RedisMembers {
     const keys = new GenerationKeys(this.#keys, generation);
     let args: string[] = [];
     for (const hold of holds) {
-      args.push(...holdArgs(keys, hold));
+      args.push(...broughtHoldArgs(keys, hold));
       if (args.length < ARGS_MOST && hold !== holds.at(-1)) continue;
       await this.#run(generation, SCRIPTS.bringHolds, [], args);
       args = [];
@@ -177,13 +177,13 @@ export class RedisMembers {
 /** A page is full beyond so many: a script may unpack 8,000, and the last purchase adds far fewer than the rest. */
 const ARGS_MOST = 6_000;
 
-function holdArgs(keys: GenerationKeys, { fields, lines }: BroughtHold): readonly string[] {
+function broughtHoldArgs(keys: GenerationKeys, { fields, lines }: BroughtHold): readonly string[] {
   if (!lines) return fields;
   const places = lines.flatMap((line) => [keys.line(line.budget, line.key, line.scope), `${line.windowStart}`]);
   return [...fields, `${lines.length}`, ...places];
 }
 
-function lineArgs(keys: GenerationKeys, line: BroughtLine): string[] {
+function broughtLineArgs(keys: GenerationKeys, line: BroughtLine): string[] {
   const { budget, scope, windowStart, key, expires } = line;
   const place = [keys.index(budget), scope, keys.line(budget, key, scope), `${windowStart}`, `${expires ?? ''}`];
   return [...place, `${line.settled}`, `${line.held}`, `${line.payments}`];
