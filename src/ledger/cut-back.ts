@@ -15,6 +15,17 @@ export function cutBack(db: DatabaseSync, seq: number): void {
   cutLogKeys(db, seq);
   cutTree(db, seq);
   cutCheckpoints(db, seq);
-  db.prepare('DELETE FROM unfinished WHERE intended > ?').run(seq);
-  db.prepare('UPDATE unfinished SET outcome = NULL WHERE outcome > ?').run(seq);
+  cutUnfinished(db, seq);
+}
+
+/**
+ * An outcome that is gone leaves what was unfinished before it: an earlier outcome, the intent, or nothing, where the
+ * earlier outcome was applied and forgotten.
+ */
+function cutUnfinished(db: DatabaseSync, seq: number): void {
+  db.prepare('DELETE FROM unfinished WHERE intended > ? OR (intended IS NULL AND outcome > ?)').run(seq, seq);
+  const earlier = `SELECT max(r.seq) FROM receipts i JOIN receipts r ON r.exchange = i.exchange
+    WHERE i.seq = unfinished.intended AND r.kind IN ('settled', 'voided', 'uncertain', 'resolved')
+      AND json_extract(r.bytes, '$.hold.id') = unfinished.hold`;
+  db.prepare(`UPDATE unfinished SET outcome = (${earlier}) WHERE outcome > ?`).run(seq);
 }

@@ -60,7 +60,9 @@ function intended(db: DatabaseSync, holds: readonly Named[]): string[] {
 }
 
 function unfinished(db: DatabaseSync): Unfinished {
-  const intents = db.prepare('SELECT hold, intended AS seq FROM unfinished WHERE outcome IS NULL ORDER BY intended');
+  const intents = db.prepare(
+    'SELECT hold, intended AS seq FROM unfinished WHERE outcome IS NULL AND intended IS NOT NULL ORDER BY intended',
+  );
   const outcomes = db.prepare('SELECT outcome AS seq FROM unfinished WHERE outcome IS NOT NULL ORDER BY outcome');
   return {
     intents: intents.all().map(({ hold, seq }): OpenIntent => ({ hold: String(hold), seq: Number(seq) })),

@@ -126,6 +126,19 @@ test('cutting back to a mark leaves what was unfinished at that mark', () => {
   expect(unfinished(log)).toEqual({ intents: [1], outcomes: [] });
 });
 
+test('of an outcome that is cut back its purchase is as it was before: uncertain, or nothing to finish', () => {
+  const log = openLog();
+  for (const n of [1, 2]) {
+    log.seal(purchase('intended', n));
+    log.seal(purchase('uncertain', n));
+  }
+  log.run('ledger.applied', [4]);
+  for (const n of [1, 2]) log.seal(purchase('settled', n));
+  expect(unfinished(log)).toEqual({ intents: [], outcomes: [5, 6] });
+  cutBack(log.db, 4);
+  expect(unfinished(log)).toEqual({ intents: [], outcomes: [2] });
+});
+
 test('every filter selects what it names, newest first, and filters combine', () => {
   const log = openLog();
   for (let n = 0; n < 6; n++) {

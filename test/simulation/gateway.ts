@@ -92,7 +92,10 @@ export class SimulatedGateway {
       if (!life.alive) return;
       story(this.name, `does not start: ${error instanceof Error ? error.message : 'unknown'}`);
       life.alive = false;
-      timeline.after(RESTART_MS, () => this.start());
+      timeline.after(RESTART_MS, () => {
+        // Whoever ordered it down may have started it meanwhile, and one folder has one process.
+        if (this.#life === life) this.start();
+      });
     });
   }
 

@@ -74,11 +74,12 @@ async function play(world: World, gateways: readonly SimulatedGateway[], oracle:
   waiting.clear();
   mend(world, gateways, oracle);
   const until = timeline.now + MENDED_WITHIN_MS;
+  const quiet = () => buyers.waiting === 0 && gateways.every(({ up }) => up) && oracle.settled();
   const ends = async (): Promise<void> => {
     do {
       await timeline.runUntil(timeline.now + LOOK_MS);
       if (heard) throw heard;
-    } while (timeline.now < until && !(buyers.waiting === 0 && oracle.settled()));
+    } while (timeline.now < until && !quiet());
   };
   // What was on its way has arrived by then, and what the store lost is found when somebody reads it.
   await ends();
