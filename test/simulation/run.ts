@@ -74,7 +74,8 @@ async function play(world: World, gateways: readonly SimulatedGateway[], oracle:
   waiting.clear();
   mend(world, gateways, oracle);
   const until = timeline.now + MENDED_WITHIN_MS;
-  const quiet = () => buyers.waiting === 0 && gateways.every(({ up }) => up) && oracle.settled();
+  const counts = ({ budget }: SimulatedGateway) => budget !== null && budget.generation() !== null;
+  const quiet = () => buyers.waiting === 0 && gateways.every(counts) && oracle.settled();
   const ends = async (): Promise<void> => {
     do {
       await timeline.runUntil(timeline.now + LOOK_MS);
