@@ -1,5 +1,5 @@
--- Purchases of this log that are open, or that still stand for something: each is made unless it is there; what is held
--- on their lines is brought with the totals. KEYS: clock. Then for each purchase: id, what stands below up to WHOLE, and
+-- Purchases of this log that are open, or that still stand for something: each is made unless it is there; what they hold
+-- on their lines was brought with the totals. KEYS: clock. Then for each purchase: id, what stands below up to WHOLE, and
 -- for an open one the rest of it, and key and start of each of its lines. One core does this for all gateways, while
 -- nobody can pay: what is only passed on is neither read nor written anew.
 local STATE, MICROS, EXCHANGE, UNTIL, KEY, REPEAT = 1, 2, 3, 4, 5, 6

@@ -77,48 +77,8 @@ export class BroughtNames {
   }
 }
 
-/** What purchases hold on their lines, added up as they are brought. */
-export class HeldLines {
-  readonly #lines = new Map<string, HeldLine>();
-
-  add({ state, lines, micros }: AccountHold): void {
-    if (state !== 'exposed') return;
-    for (const { budget, scope, windowStart } of lines) {
-      const name = nameOfLine(budget, windowStart, scope);
-      const line = this.#lines.get(name) ?? { budget, scope, windowStart, held: 0n, payments: 0 };
-      line.held += micros;
-      line.payments += 1;
-      this.#lines.set(name, line);
-    }
-  }
-
-  /** These totals and what is held, each line once and at its place. */
-  with(totals: readonly AccountTotal[], places: Places): BroughtLine[] {
-    const held = new Map(this.#lines);
-    const settled = totals.map((total) => {
-      const name = nameOfLine(total.budget, total.windowStart, total.scope);
-      const line = held.get(name);
-      held.delete(name);
-      return broughtLine(places, {
-        ...total,
-        held: line?.held ?? 0n,
-        payments: total.payments + (line?.payments ?? 0),
-      });
-    });
-    return [...settled, ...[...held.values()].map((line) => broughtLine(places, { ...line, settled: 0n }))];
-  }
-}
-
-/** One line's part of {@link HeldLines}. */
-interface HeldLine extends Pick<AccountTotal, 'budget' | 'scope' | 'windowStart'> {
-  held: bigint;
-  payments: number;
-}
-
-/** The scope stands last: it alone may hold anything. */
-const nameOfLine = (budget: string, windowStart: number, scope: string): string => `${budget} ${windowStart} ${scope}`;
-
-function broughtLine(places: Places, total: AccountTotal & { readonly held: bigint }): BroughtLine {
+/** A total at its place. */
+export function broughtLine(places: Places, total: AccountTotal): BroughtLine {
   const { settled, held, payments } = total;
   return { ...places.place(total), settled, held, payments };
 }

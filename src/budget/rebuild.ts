@@ -1,11 +1,11 @@
 // Brings a shared store back to what the receipts say, together with the other gateways: joins it, brings what is ours,
 // waits for the rest, and speaks for one that does not come. It is called again and again; each call does what it can.
-import type { Account, Notes } from '../domain/account.ts';
-import { BroughtNames, broughtHold, HeldLines, Places } from './brought.ts';
+import type { Account, AccountTotal, Notes } from '../domain/account.ts';
+import { BroughtNames, broughtHold, broughtLine, Places } from './brought.ts';
 import type { ClaimHasher } from './claims.ts';
 import { astrayOf, type Membership } from './membership.ts';
 import { type Noted, type Peer, peerNote, readNotes } from './notes.ts';
-import type { BroughtLine, RedisMembers, Stand } from './redis-members.ts';
+import type { RedisMembers, Stand } from './redis-members.ts';
 import { statementOf, totalsOf } from './statements.ts';
 import { NotDone, type Term } from './store.ts';
 import { clonedText, olderText, StoreRefuses } from './store-refuses.ts';
@@ -41,14 +41,14 @@ interface Progress {
   /** The newest receipt that the account has taken in. */
   readonly sealed: number;
   orders: boolean;
-  /** The last purchase that was brought, and what those up to it hold. */
+  lines: boolean;
+  /** The last purchase that was brought. */
   after: string;
-  readonly held: HeldLines;
   done: boolean;
 }
 
 function beginning(generation: number, since: number, sealed: number): Progress {
-  return { generation, since, sealed, orders: false, after: '', held: new HeldLines(), done: false };
+  return { generation, since, sealed, orders: false, lines: false, after: '', done: false };
 }
 
 const HOLDS_PAGE = 200;
@@ -138,7 +138,7 @@ export class Rebuild {
     const { membership, members, account, notes } = this.#parts;
     if (membership.generation === null) return;
     await account.fold();
-    const statement = statementOf(await account.spent(this.#places(now).since()));
+    const statement = statementOf(await account.totals(this.#places(now).since()));
     const known = [...this.#peers].map(([log, { mark }]) => ({ log, mark }));
     const heard = await members.say(statement === this.#said ? '' : statement, known);
     this.#said = statement;
@@ -183,7 +183,8 @@ export class Rebuild {
   }
 
   /**
-   * Brings everything of ours, once for a generation: orders, purchases, then totals, so that nothing is ever too low.
+   * Brings everything of ours, once for a generation: orders, totals, then the purchases whose money those hold, so
+   * that nothing is ever too low, also where others count already.
    * What a try did not come to, the next one goes on with.
    */
   #bring({ generation, since, now }: Bring): Promise<Stand> {
@@ -198,9 +199,10 @@ export class Rebuild {
       if (!progress.done) {
         const places = this.#places(now);
         if (!progress.orders) await this.#bringOrders(progress);
+        const whose = { log: membership.log, how: 'told' as const, mark: progress.sealed };
+        if (!progress.lines) await this.#bringLines(generation, whose, await account.totals(places.since()), places);
+        progress.lines = true;
         await this.#bringHolds(progress, places, now);
-        const lines = progress.held.with(await account.totals(places.since()), places);
-        await this.#bringLines(generation, { log: membership.log, how: 'told', mark: progress.sealed }, lines);
         progress.done = true;
       }
       return members.attest(generation, membership.log, 'itself');
@@ -222,7 +224,7 @@ export class Rebuild {
     const names = new BroughtNames(hasher);
     const readied = async (after: string) => {
       const page = await account.holds(after, HOLDS_PAGE, now);
-      return { page, brought: page.map((hold) => broughtHold(places, names, hold)), last: page.at(-1) };
+      return { brought: page.map((hold) => broughtHold(places, names, hold)), last: page.at(-1) };
     };
     const pageAfter = (id: string) => {
       const page = readied(id);
@@ -230,11 +232,10 @@ export class Rebuild {
       return page;
     };
     for (let next = pageAfter(progress.after); ; ) {
-      const { page, brought, last } = await next;
+      const { brought, last } = await next;
       if (!last) return;
       next = pageAfter(last.id);
       await members.bringHolds(progress.generation, brought);
-      for (const hold of page) progress.held.add(hold);
       progress.after = last.id;
     }
   }
@@ -242,10 +243,12 @@ export class Rebuild {
   async #bringLines(
     generation: number,
     whose: { log: string; how: 'told' | 'guess'; mark: number },
-    lines: readonly BroughtLine[],
+    totals: readonly AccountTotal[],
+    places: Places,
   ): Promise<void> {
-    for (let at = 0; at === 0 || at < lines.length; at += LINES_PAGE) {
-      await this.#parts.members.bringLines(generation, whose, lines.slice(at, at + LINES_PAGE));
+    for (let at = 0; at === 0 || at < totals.length; at += LINES_PAGE) {
+      const lines = totals.slice(at, at + LINES_PAGE).map((total) => broughtLine(places, total));
+      await this.#parts.members.bringLines(generation, whose, lines);
     }
   }
 
@@ -258,8 +261,8 @@ export class Rebuild {
       const peer = this.#peers.get(log) ?? { mark: -1, statement: '[]', givenUp: false };
       if (!waited && !peer.givenUp) continue;
       now = await this.#orBroken(stand.generation, async () => {
-        const lines = new HeldLines().with(totalsOf(peer.statement), this.#places(stand.now));
-        await this.#bringLines(stand.generation, { log, how: 'guess', mark: Math.max(0, peer.mark) }, lines);
+        const whose = { log, how: 'guess' as const, mark: Math.max(0, peer.mark) };
+        await this.#bringLines(stand.generation, whose, totalsOf(peer.statement), this.#places(stand.now));
         return members.attest(stand.generation, log, 'for');
       });
       if (peer.givenUp) continue;

@@ -3,12 +3,13 @@
 import type { RailPayment } from './hold.ts';
 import type { Micros } from './money.ts';
 
-/** What was settled on one line, with how many payments. `windowStart` as in LineState. */
+/** What was settled on one line and what is held there, with how many payments. `windowStart` as in LineState. */
 export interface AccountTotal {
   readonly budget: string;
   readonly scope: string;
   readonly windowStart: number;
   readonly settled: Micros;
+  readonly held: Micros;
   readonly payments: number;
 }
 
@@ -54,10 +55,8 @@ export interface Account {
   sealed(): number;
   /** Takes in everything sealed so far; answers up to which receipt. */
   fold(): Promise<number>;
-  /** The totals of budgets since a window's start (inclusive). */
+  /** What budgets have settled since a window's start (inclusive), and all that is held. */
   totals(budgets: readonly { readonly budget: string; readonly from: number }[]): Promise<AccountTotal[]>;
-  /** As `totals`, with what is open counted as settled. */
-  spent(budgets: readonly { readonly budget: string; readonly from: number }[]): Promise<AccountTotal[]>;
   /** Purchases in the order of their ids after one of them, at most `most`; those whose time is over are left out. */
   holds(after: string, most: number, now: number): Promise<AccountHold[]>;
   orders(): Promise<AccountOrder[]>;

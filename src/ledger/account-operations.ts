@@ -30,18 +30,17 @@ export function accountOperations(db: DatabaseSync, standing: Standing, now: () 
   holds.setReturnArrays(true);
   const others = db.prepare('SELECT id, state FROM account_others');
   const orders = db.prepare('SELECT * FROM account_orders ORDER BY name');
-  const totalsSince = (since: Since): AccountTotal[] =>
+  const settledSince = (since: Since): AccountTotal[] =>
     since.flatMap(({ budget, from }) =>
       totals.all(budget, from).map((row) => ({
         ...{ budget, scope: String(row.scope), windowStart: Number(row.start) },
-        ...{ settled: BigInt(Number(row.settled)), payments: Number(row.payments) },
+        ...{ settled: BigInt(Number(row.settled)), held: 0n, payments: Number(row.payments) },
       })),
     );
   const openPurchases = () => open.all().map((row) => JSON.parse(String(row.purchase)) as KeptPurchase);
   return {
     'account.fold': read((most: number) => fold(most)),
-    'account.totals': read(totalsSince),
-    'account.spent': read((since: Since) => withOpen(totalsSince(since), openPurchases(), since)),
+    'account.totals': read((since: Since) => withOpen(settledSince(since), openPurchases())),
     'account.holds': read(({ after, most, now: at }: { after: string; most: number; now: number }) =>
       holds.all(after, at, most),
     ),
@@ -61,7 +60,6 @@ export function accountIn(state: Pick<StateAccess, 'call'>, sealed: () => number
       }
     },
     totals: (since) => state.call('account.totals', since),
-    spent: (since) => state.call('account.spent', since),
     // As rows of texts, which pass between threads at much less cost than what they say.
     holds: async (after, most, now) => (await state.call<HoldRow[]>('account.holds', { after, most, now })).map(holdOf),
     orders: () => state.call('account.orders', null),
@@ -69,17 +67,14 @@ export function accountIn(state: Pick<StateAccess, 'call'>, sealed: () => number
   };
 }
 
-function withOpen(totals: readonly AccountTotal[], open: readonly KeptPurchase[], since: Since): AccountTotal[] {
-  const from = new Map(since.map((one) => [one.budget, one.from]));
-  const nameOf = (one: Pick<AccountTotal, 'budget' | 'scope' | 'windowStart'>) =>
-    JSON.stringify([one.budget, one.scope, one.windowStart]);
-  const sums = new Map(totals.map((total) => [nameOf(total), total]));
+function withOpen(settled: readonly AccountTotal[], open: readonly KeptPurchase[]): AccountTotal[] {
+  const nameOf = ({ budget, scope, windowStart }: Pick<AccountTotal, 'budget' | 'scope' | 'windowStart'>) =>
+    JSON.stringify([budget, scope, windowStart]);
+  const sums = new Map(settled.map((total) => [nameOf(total), total]));
   for (const { micros, lines } of open) {
     for (const line of lines) {
-      if (line.windowStart < (from.get(line.budget) ?? Number.POSITIVE_INFINITY)) continue;
-      const sum = sums.get(nameOf(line)) ?? { ...line, settled: 0n, payments: 0 };
-      const more = { settled: sum.settled + BigInt(micros), payments: sum.payments + 1 };
-      sums.set(nameOf(line), { ...sum, ...more });
+      const sum = sums.get(nameOf(line)) ?? { ...line, settled: 0n, held: 0n, payments: 0 };
+      sums.set(nameOf(line), { ...sum, held: sum.held + BigInt(micros), payments: sum.payments + 1 });
     }
   }
   return [...sums.values()];

@@ -6,7 +6,6 @@ export const EMPTY_ACCOUNT: Account = {
   sealed: () => 0,
   fold: async () => 0,
   totals: async () => [],
-  spent: async () => [],
   holds: async () => [],
   orders: async () => [],
   others: async () => [],

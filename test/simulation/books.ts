@@ -42,6 +42,8 @@ export interface StoreEntries {
   /** How often it was begun anew, and whether it is complete. */
   readonly generation: number;
   readonly open: boolean;
+  /** A log brings what it has: first what its lines hold, then the purchases. */
+  readonly bringing: boolean;
 }
 
 export const placeOf = (budget: string, scope: string, start: number): string => `${budget} ${scope} ${start}`;
@@ -68,7 +70,7 @@ export function readEmbedded(db: DatabaseSync): StoreEntries {
     lines.set(placeOf(line.budget, line.scope, line.start), line);
   }
   const stops = new Set(all(db, 'SELECT kind, id FROM budget_stops').map(({ kind, id }) => `${kind}:${id}`));
-  return { holds, lines, stops, generation: 1, open: true };
+  return { holds, lines, stops, generation: 1, bringing: false, open: true };
 }
 
 const STATEMENTS = new WeakMap<DatabaseSync, Map<string, ReturnType<DatabaseSync['prepare']>>>();
@@ -107,7 +109,10 @@ export function readRedis(model: RedisModel): StoreEntries {
     if (line)
       lines.set(place, { ...line, settled: line.settled - sums.settled, payments: line.payments - sums.payments });
   }
-  return { holds, lines, stops, generation, open: epoch.get('state') === 'open' };
+  const bringing = [...hashOf(model, '{town}:members')].some(
+    ([field, value]) => field.startsWith('begun:') && value.startsWith(`${generation} `),
+  );
+  return { holds, lines, stops, generation, bringing, open: epoch.get('state') === 'open' };
 }
 
 /**
@@ -123,7 +128,7 @@ function countedTwice(model: RedisModel, generation: number): Map<string, { sett
     if (log === undefined || !spokenFor || !value.startsWith(`${generation} `)) continue;
     for (const [at, sums] of hashOf(model, `{town}:${generation}:guess:${log}`)) {
       const [, start = '', key = ''] = /^(\d+) (.*)$/.exec(at) ?? [];
-      const [settled = '', payments = ''] = sums.split(' ');
+      const [settled = '', , payments = ''] = sums.split(' ');
       const { budget, scope } = nameOf(key.replace(/^\{town\}:\d+:/, ''));
       if (key === '') continue;
       const place = placeOf(budget, scope, Number(start));

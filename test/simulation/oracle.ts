@@ -292,7 +292,7 @@ export class Oracle {
     return agent === REVIEWED && this.#world.timeline.now >= MIDNIGHT && !set ? Math.max(MIDNIGHT, resumed) : undefined;
   }
 
-  #judgeStore({ holds, lines, stops, generation, open }: StoreEntries): void {
+  #judgeStore({ holds, lines, stops, generation, bringing, open }: StoreEntries): void {
     if (generation !== this.#generation || !open || generation === this.#damaged) {
       // What is being rebuilt is incomplete, and nobody counts on it before it is open.
       this.#generation = generation;
@@ -310,8 +310,9 @@ export class Oracle {
     }
     for (const [place, line] of lines) {
       this.#judgeLine(place, line, lines);
-      if (line.held !== (held.get(place) ?? 0n)) {
-        throw new Violation('7', `${place} holds ${line.held}, its open holds are ${held.get(place) ?? 0n}`);
+      const sum = held.get(place) ?? 0n;
+      if (line.held < sum || (line.held > sum && !bringing)) {
+        throw new Violation('7', `${place} holds ${line.held}, its open holds are ${sum}`);
       }
     }
     this.#judgeSettled(holds, lines);
@@ -448,7 +449,7 @@ export class Oracle {
 }
 
 const NOTHING: StoreEntries = {
-  ...{ holds: new Map(), lines: new Map(), stops: new Set<string>(), generation: 0, open: true },
+  ...{ holds: new Map(), lines: new Map(), stops: new Set<string>(), generation: 0, bringing: false, open: true },
 };
 
 const MOVES: Readonly<Record<string, readonly string[]>> = {
