@@ -68,13 +68,16 @@ export function accountIn(state: Pick<StateAccess, 'call'>, sealed: () => number
 }
 
 function withOpen(settled: readonly AccountTotal[], open: readonly KeptPurchase[]): AccountTotal[] {
+  // The scope stands last: it alone may hold anything.
   const nameOf = ({ budget, scope, windowStart }: Pick<AccountTotal, 'budget' | 'scope' | 'windowStart'>) =>
-    JSON.stringify([budget, scope, windowStart]);
-  const sums = new Map(settled.map((total) => [nameOf(total), total]));
+    `${budget} ${windowStart} ${scope}`;
+  const sums = new Map(settled.map((total) => [nameOf(total), { ...total }]));
   for (const { micros, lines } of open) {
+    const held = BigInt(micros);
     for (const line of lines) {
-      const sum = sums.get(nameOf(line)) ?? { ...line, settled: 0n, held: 0n, payments: 0 };
-      sums.set(nameOf(line), { ...sum, held: sum.held + BigInt(micros), payments: sum.payments + 1 });
+      const sum = sums.get(nameOf(line));
+      if (!sum) sums.set(nameOf(line), { ...line, settled: 0n, held, payments: 1 });
+      else Object.assign(sum, { held: sum.held + held, payments: sum.payments + 1 });
     }
   }
   return [...sums.values()];
