@@ -1,0 +1,21 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'A rebuild brings purchases before the money that they hold, to a store in which others count already.',
+  store: 'redis',
+  seed: 39105,
+  changes: [
+    {
+      file: 'src/budget/rebuild.ts',
+      find: `        if (!progress.lines) await this.#bringLines(generation, whose, await account.totals(places.since()), places);
+        progress.lines = true;
+        await this.#bringHolds(progress, places, now);
+`,
+      put: `        await this.#bringHolds(progress, places, now);
+        if (!progress.lines) await this.#bringLines(generation, whose, await account.totals(places.since()), places);
+        progress.lines = true;
+`,
+    },
+  ],
+};
