@@ -7,16 +7,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type PaidShop, paidShop } from '../fakes/paid-shop.ts';
 import { policy, spawnGateway } from '../support/gateway.ts';
 
+const folder = mkdtempSync(join(tmpdir(), 'purser-copied-'));
 /** Not every file system says when a file was made; there a copy cannot be told. */
-const TELLS = statSync(tmpdir(), { bigint: true }).birthtimeNs > 0n;
+const TELLS = statSync(folder, { bigint: true }).birthtimeNs > 0n;
 
 let shop: PaidShop;
-let folder: string;
 const at = (name: string): string => join(folder, name);
 
 beforeAll(async () => {
   shop = await paidShop((response) => void response.end('the goods'));
-  folder = mkdtempSync(join(tmpdir(), 'purser-copied-'));
 });
 
 afterAll(async () => {

@@ -8,14 +8,15 @@ export const planted: Planted = {
   changes: [
     {
       file: 'src/budget/rebuild.ts',
-      find: `        if (!progress.lines) await this.#bringLines(generation, whose, await account.totals(places.since()), places);
-        progress.lines = true;
-        await this.#bringHolds(progress, places, now);
-`,
+      find: `        await this.#bringHolds(progress, places, now);
+        progress.done`,
+      put: `        progress.done`,
+    },
+    {
+      file: 'src/budget/rebuild.ts',
+      find: `        if (!progress.lines) await`,
       put: `        await this.#bringHolds(progress, places, now);
-        if (!progress.lines) await this.#bringLines(generation, whose, await account.totals(places.since()), places);
-        progress.lines = true;
-`,
+        if (!progress.lines) await`,
     },
   ],
 };
