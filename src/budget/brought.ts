@@ -85,14 +85,38 @@ export function broughtLine(places: Places, total: AccountTotal): BroughtLine {
 
 /** A purchase under the names that it was claimed by. */
 export function broughtHold(places: Places, names: BroughtNames, hold: AccountHold): BroughtHold {
-  const { id, state, micros, exchange, claim, intendedAt } = hold;
+  const { id, state, claim, intendedAt, closedAt, endedAt, whole } = hold;
+  const open = state === 'exposed';
   const [challenge, identity] = names.claims(hold);
-  const fields = [
-    ...[id, state, `${micros}`, exchange, `${hold.redeemableUntil}`, claim.key === null ? '' : nameOfHash(claim.key)],
-    ...[nameOfHash(claim.repeat), challenge, identity, `${intendedAt}`, `${intendedAt + RESTORED_RUNS_MS}`],
-    ...[`${hold.closedAt}`, `${hold.endedAt}`, hold.ending, hold.whole ? '1' : '0'],
-  ];
-  if (state !== 'exposed') return { fields };
-  fields.push(hold.agent, hold.service, hold.wallet, names.pair(hold), paymentText(hold.payment));
-  return { fields, lines: hold.lines.map((line) => places.place(line)) };
+  const pair = open ? names.pair(hold) : '';
+  const key = claim.key === null ? '' : nameOfHash(claim.key);
+  const repeat = nameOfHash(claim.repeat);
+  const record = ['key', key, 'repeatName', repeat];
+  if (open) record.push('challenge', challenge, 'identity', identity, 'pair', pair);
+  recordEnd(record, hold);
+  if (open) recordOpen(record, hold);
+  return {
+    ...{ id, state, key, repeat, challenge, identity, exposedAt: intendedAt, whole, endedAt, closedAt, record },
+    pair: closedAt > 0 ? pair : '',
+    claimedUntil: hold.redeemableUntil + IDENTITY_STAYS_MS,
+    lines: open ? hold.lines.map((line) => places.place(line)) : [],
+  };
+}
+
+/** What is 0 or empty is left out: that says the same. */
+function recordEnd(record: string[], hold: AccountHold): void {
+  const { state, micros, exchange, redeemableUntil, intendedAt, closedAt, endedAt, ending, whole } = hold;
+  record.push('state', state, 'micros', `${micros}`, 'exchange', exchange, 'until', `${redeemableUntil}`);
+  record.push('exposedAt', `${intendedAt}`, 'runsUntil', `${intendedAt + RESTORED_RUNS_MS}`);
+  if (closedAt > 0) record.push('closedAt', `${closedAt}`);
+  if (endedAt > 0) record.push('endedAt', `${endedAt}`);
+  if (ending !== '') record.push('ending', ending);
+  if (whole) record.push('whole', '1');
+}
+
+function recordOpen(record: string[], hold: AccountHold): void {
+  const { agent, service, wallet, intendedAt, closedAt, payment } = hold;
+  record.push('agent', agent, 'service', service, 'wallet', wallet, 'heldAt', `${intendedAt}`);
+  record.push('payment', paymentText(payment));
+  if (closedAt > 0) record.push('counted', '1');
 }

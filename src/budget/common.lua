@@ -51,13 +51,17 @@ end
 local TIMES = { 'until', 'heldAt', 'lease', 'exposedAt', 'runsUntil', 'closedAt', 'endedAt', 'takenUntil' }
 local STATES = { held = true, exposed = true, settled = true, voided = true }
 
--- A hold with its numbers as numbers, or nil.
+-- A hold with its numbers as numbers, or nil. What a rebuild brought of it is one text, its fields and their values a
+-- line each; what was written since then stands beside it, and counts instead.
 local function hold_of(id)
   local key = T .. 'h:' .. id
   local flat = redis.call('HGETALL', key)
   if #flat == 0 then return nil end
-  local hold = { id = id }
-  for i = 1, #flat, 2 do hold[flat[i]] = flat[i + 1] end
+  local hold, kept = {}, {}
+  for i = 1, #flat, 2 do kept[flat[i]] = flat[i + 1] end
+  for field, value in string.gmatch(kept.brought or '', '([^\n]*)\n([^\n]*)\n') do hold[field] = value end
+  for field, value in pairs(kept) do hold[field] = value end
+  hold.id, hold.brought = id, nil
   if not STATES[hold.state] then poisoned(key) end
   hold.micros = whole(hold.micros, key)
   hold.n = whole(hold.n, key)

@@ -47,10 +47,25 @@ export interface PlacedLine {
   readonly expires: number | null;
 }
 
-/** A purchase as bring-holds.lua takes it: its fields, and of an open one its lines. */
+/** A purchase as bring-holds.lua takes it: what the step looks at, what is only kept, and of an open one its lines. */
 export interface BroughtHold {
-  readonly fields: readonly string[];
-  readonly lines?: readonly PlacedLine[];
+  readonly id: string;
+  readonly state: string;
+  readonly key: string;
+  readonly repeat: string;
+  readonly challenge: string;
+  readonly identity: string;
+  readonly exposedAt: number;
+  readonly whole: boolean;
+  /** What its agent's unsettled purchases at its service are counted under; empty for one that does not count. */
+  readonly pair: string;
+  /** Until when its challenge and its payment are taken once it has ended; as all times, in ms since 1970. */
+  readonly claimedUntil: number;
+  readonly endedAt: number;
+  readonly closedAt: number;
+  /** The fields of the hold but for its run and its lines, each with its value after it. None has a line break. */
+  readonly record: readonly string[];
+  readonly lines: readonly PlacedLine[];
 }
 
 /** Another gateway's statement; `mark` says how new it is. */
@@ -111,15 +126,12 @@ export class RedisMembers {
     await this.#run(generation, SCRIPTS.bringLines, [], [log, how, `${mark}`, ...args]);
   }
 
+  /** At most 500 of them: a script can be given some 8,000 arguments. */
   async bringHolds(generation: number, holds: readonly BroughtHold[]): Promise<void> {
     const keys = new GenerationKeys(this.#keys, generation);
-    let args: string[] = [];
-    for (const hold of holds) {
-      args.push(...broughtHoldArgs(keys, hold));
-      if (args.length < ARGS_MOST && hold !== holds.at(-1)) continue;
-      await this.#run(generation, SCRIPTS.bringHolds, [], args);
-      args = [];
-    }
+    const { life } = this.#options.membership;
+    const args = holds.flatMap((hold) => broughtHoldArgs(keys, life, hold));
+    await this.#run(generation, SCRIPTS.bringHolds, [], args);
   }
 
   /** Everything of a log is there; `for` one that did not come. */
@@ -174,13 +186,16 @@ export class RedisMembers {
   }
 }
 
-/** A page is full beyond so many: a script may unpack 8,000, and the last purchase adds far fewer than the rest. */
-const ARGS_MOST = 6_000;
-
-function broughtHoldArgs(keys: GenerationKeys, { fields, lines }: BroughtHold): readonly string[] {
-  if (!lines) return fields;
-  const places = lines.flatMap((line) => [keys.line(line.budget, line.key, line.scope), `${line.windowStart}`]);
-  return [...fields, `${lines.length}`, ...places];
+function broughtHoldArgs(keys: GenerationKeys, run: string, hold: BroughtHold): string[] {
+  const { id, state, key, repeat, challenge, identity, exposedAt, whole, pair, lines } = hold;
+  const record = [...hold.record, 'run', run, 'n', `${lines.length}`];
+  for (const [index, line] of lines.entries()) {
+    record.push(`k${index + 1}`, keys.line(line.budget, line.key, line.scope), `w${index + 1}`, `${line.windowStart}`);
+  }
+  record.push('');
+  const ends = [`${hold.claimedUntil}`, `${hold.endedAt}`, `${hold.closedAt}`];
+  const names = [key, repeat, challenge, identity];
+  return [id, state, record.join('\n'), ...names, `${exposedAt}`, whole ? '1' : '0', pair, ...ends];
 }
 
 function broughtLineArgs(keys: GenerationKeys, line: BroughtLine): string[] {

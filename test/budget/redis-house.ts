@@ -34,7 +34,7 @@ export async function openMendedBudget(options: RedisBudgetOptions): Promise<Sha
 }
 
 /**
- * The store alone and joined, and a budget over it, for tests of what steps answer and write. `again` makes it count
+ * The store alone and joined, its members' steps, and a budget over it, for tests of what steps answer and write. `again` makes it count
  * again in its generation, whatever it was told.
  */
 export async function openBare(options: RedisBudgetOptions) {
@@ -50,7 +50,7 @@ export async function openBare(options: RedisBudgetOptions) {
   const place = { life: 'life', generation: () => membership.generation, agreed: async () => {} };
   const budget: Budget = new StoreBudget(store, options, { ...place, letGo: async () => store.disconnect() });
   await budget.heartbeat();
-  return { store, budget, again: () => membership.enter(1) };
+  return { store, members, budget, again: () => membership.enter(1) };
 }
 
 let houses = 0;

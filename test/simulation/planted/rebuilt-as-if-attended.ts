@@ -8,9 +8,9 @@ export const planted: Planted = {
   changes: [
     {
       file: 'src/budget/bring-holds.lua',
-      find: `  call('ZADD', repeats(A[at + REPEAT], 'gone'), A[at + EXPOSED], id)`,
-      put: `  call('ZADD', repeats(A[at + REPEAT], 'live:' .. LIFE), A[at + EXPOSED], id)
-  call('SADD', repeats(A[at + REPEAT], 'runs'), LIFE)`,
+      find: `  call('ZADD', repeats(name, 'gone'), exposed, id)`,
+      put: `  call('ZADD', repeats(name, 'live:' .. LIFE), exposed, id)
+  call('SADD', repeats(name, 'runs'), LIFE)`,
     },
   ],
 };

@@ -253,6 +253,11 @@ export const LIBRARY: Readonly<Record<string, LuaValue>> = {
       const found = patternOf(pattern).exec(textOf(text));
       return found ? [found.index + 1, found.index + found[0].length, ...found.slice(1)] : [undefined];
     },
+    gmatch: (text, pattern) => {
+      const found = [...textOf(text).matchAll(new RegExp(patternOf(pattern), 'gs'))];
+      const next = found.values();
+      return [() => next.next().value?.slice(1) ?? [undefined]];
+    },
     match: (text, pattern) => {
       const found = patternOf(pattern).exec(textOf(text));
       if (!found) return [undefined];
