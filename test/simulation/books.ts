@@ -163,7 +163,8 @@ function linesOf(key: string, fields: ReadonlyMap<string, string>): LineEntry[] 
 }
 
 /** Undefined for the mark that a release leaves of a hold that never was. */
-function holdOf(id: string, fields: ReadonlyMap<string, string>): HoldEntry | undefined {
+function holdOf(id: string, written: ReadonlyMap<string, string>): HoldEntry | undefined {
+  const fields = new Map([...broughtFields(written.get('brought') ?? ''), ...written]);
   const text = (field: string): string => fields.get(field) ?? '';
   if (!fields.has('exchange')) return undefined;
   const places = Array.from({ length: Number(text('n')) }, (_, i) => {
@@ -232,4 +233,10 @@ export class LogReader {
       },
     );
   }
+}
+
+/** What a rebuild brought of a hold: a field and its value on each two lines. */
+function broughtFields(brought: string): [string, string][] {
+  const texts = brought.split('\n');
+  return Array.from({ length: Math.floor(texts.length / 2) }, (_, n) => [texts[2 * n] ?? '', texts[2 * n + 1] ?? '']);
 }
