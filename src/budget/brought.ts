@@ -93,7 +93,7 @@ export function broughtHold(places: Places, names: BroughtNames, hold: AccountHo
   const repeat = nameOfHash(claim.repeat);
   const record = ['key', key, 'repeatName', repeat];
   if (open) record.push('challenge', challenge, 'identity', identity, 'pair', pair);
-  recordEnd(record, hold);
+  recordPurchase(record, hold);
   if (open) recordOpen(record, hold);
   return {
     ...{ id, state, key, repeat, challenge, identity, exposedAt: intendedAt, whole, endedAt, closedAt, record },
@@ -104,7 +104,7 @@ export function broughtHold(places: Places, names: BroughtNames, hold: AccountHo
 }
 
 /** What is 0 or empty is left out: that says the same. */
-function recordEnd(record: string[], hold: AccountHold): void {
+function recordPurchase(record: string[], hold: AccountHold): void {
   const { state, micros, exchange, redeemableUntil, intendedAt, closedAt, endedAt, ending, whole } = hold;
   record.push('state', state, 'micros', `${micros}`, 'exchange', exchange, 'until', `${redeemableUntil}`);
   record.push('exposedAt', `${intendedAt}`, 'runsUntil', `${intendedAt + RESTORED_RUNS_MS}`);

@@ -6,10 +6,10 @@ import type { OpenIntent } from '../ledger/ledger.ts';
 import type { Parts } from './parts.ts';
 import { isUncertainCode, type UncertainCode } from './uncertain.ts';
 
-/** What recovery found and did, for the log. */
+/** What recovery found and did, for the log; a try that fails leaves in it what it did. */
 export interface Recovered {
   /** Outcomes that were sealed but perhaps not applied to the store. */
-  readonly outcomes: number;
+  outcomes: number;
   /** Intents without an outcome: now sealed as uncertain, their holds stay exposed. */
   readonly uncertain: Sum;
   /** Holds without a sealed intent: nothing was paid, the money went back. */
@@ -18,28 +18,34 @@ export interface Recovered {
 
 /** Purchases, and what they come to. */
 export interface Sum {
-  readonly purchases: number;
-  readonly micros: Micros;
+  purchases: number;
+  micros: Micros;
 }
 
-/** Recovers this gateway's own purchases; throws when store or log do not answer, and can then be run again. */
-export async function recover(parts: Pick<Parts, 'budget' | 'ledger'>): Promise<Recovered> {
+/** What stands before the first try. */
+export const nothingRecovered = (): Recovered => ({
+  outcomes: 0,
+  uncertain: { purchases: 0, micros: 0n },
+  released: { purchases: 0, micros: 0n },
+});
+
+/**
+ * Recovers this gateway's own purchases, and adds what it did to `found`; throws when store or log do not answer, and
+ * can then be run again.
+ */
+export async function recover(parts: Pick<Parts, 'budget' | 'ledger'>, found: Recovered): Promise<void> {
   const { intents, outcomes } = await parts.ledger.unfinished();
   await together(TOGETHER, outcomes, async ({ receipt }) => {
     await applyOutcome(parts, receipt);
     await parts.ledger.applied(receipt.seq);
+    found.outcomes += 1;
   });
   const released = new Set(await parts.budget.released(intents.map(({ hold }) => hold)));
   const unsent = intents.filter(({ hold }) => released.has(hold));
   const open = intents.filter(({ hold }) => !released.has(hold));
-  const voided = await together(PAGES_TOGETHER, pagesOf(unsent), (page) => sealUnsent(parts, page));
-  const uncertain = await together(PAGES_TOGETHER, pagesOf(open), (page) => sealUncertain(parts, page));
-  const orphans = await releaseOrphans(parts, new Set(intents.map(({ hold }) => hold)));
-  return {
-    outcomes: outcomes.length,
-    uncertain: sumOf(uncertain.flat()),
-    released: sumOf([...voided.flat(), ...orphans]),
-  };
+  await together(PAGES_TOGETHER, pagesOf(unsent), (page) => sealUnsent(parts, page, found));
+  await together(PAGES_TOGETHER, pagesOf(open), (page) => sealUncertain(parts, page, found));
+  await releaseOrphans(parts, new Set(intents.map(({ hold }) => hold)), found);
 }
 
 /** So many at once: their steps share round trips. */
@@ -48,19 +54,25 @@ const TOGETHER = 64;
 const PAGE = 1_000;
 const PAGES_TOGETHER = 2;
 
-async function together<T, R>(lanes: number, all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
-  const [iterator, results]: [Iterable<T>, R[]] = [all.values(), []];
-  const lane = async () => {
-    for (const one of iterator) results.push(await work(one));
+/** After a failure nothing more is begun, and it is told when what is under way has ended. */
+async function together<T>(lanes: number, all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+  const waiting = [...all].reverse();
+  const lane = async (): Promise<void> => {
+    for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+      await work(one).catch((fault: unknown) => {
+        waiting.length = 0;
+        throw fault;
+      });
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(lanes, all.length) }, lane));
-  return results;
+  const ended = await Promise.allSettled(Array.from({ length: Math.min(lanes, all.length) }, lane));
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
 }
 
-const sumOf = (amounts: readonly Micros[]): Sum => ({
-  purchases: amounts.length,
-  micros: amounts.reduce((sum, micros) => sum + micros, 0n),
-});
+function add(sum: Sum, ...amounts: readonly Micros[]): void {
+  sum.purchases += amounts.length;
+  for (const micros of amounts) sum.micros += micros;
+}
 
 const amountsOf = (sealed: readonly Sealed[]): Micros[] =>
   sealed.map(({ receipt }) => readMicros(receipt.hold?.amount ?? '0.000000'));
@@ -94,9 +106,14 @@ function uncertainCode({ decision }: Receipt): UncertainCode | null {
 }
 
 /** Intents whose process ended before it learned the outcome: uncertain, and for their repeats not answered. */
-async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: readonly number[]): Promise<Micros[]> {
+async function sealUncertain(
+  parts: Pick<Parts, 'budget' | 'ledger'>,
+  seqs: readonly number[],
+  { uncertain }: Recovered,
+): Promise<void> {
   const code = 'payment_uncertain';
   const sealed = await parts.ledger.endIntents({ seqs, kind: 'uncertain', code });
+  add(uncertain, ...amountsOf(sealed));
   const closings = sealed.map(({ receipt }) => ({
     hold: receipt.hold?.id ?? '',
     ending: { code, upstreamStatus: null, receipt: receipt.id } as const,
@@ -104,7 +121,6 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: read
   }));
   await parts.budget.closeAll(closings);
   await parts.ledger.applied(...sealed.map(({ receipt }) => receipt.seq));
-  return amountsOf(sealed);
 }
 
 /**
@@ -112,17 +128,27 @@ async function sealUncertain(parts: Pick<Parts, 'budget' | 'ledger'>, seqs: read
  * hold is released only where no proof will be made. What a person voided at another gateway is not that: a proof of
  * it may exist, and its end stands in the other one's log.
  */
-async function sealUnsent(parts: Pick<Parts, 'ledger'>, seqs: readonly number[]): Promise<Micros[]> {
+async function sealUnsent(
+  parts: Pick<Parts, 'ledger'>,
+  seqs: readonly number[],
+  { released }: Recovered,
+): Promise<void> {
   const sealed = await parts.ledger.endIntents({ seqs, kind: 'voided', code: 'ledger_unavailable' });
+  add(released, ...amountsOf(sealed));
   await parts.ledger.applied(...sealed.map(({ receipt }) => receipt.seq));
-  return amountsOf(sealed);
 }
 
 /** Our own holds for which no intent was sealed, none of `known`: no proof can exist. */
-async function releaseOrphans(parts: Pick<Parts, 'budget' | 'ledger'>, known: ReadonlySet<string>): Promise<Micros[]> {
+async function releaseOrphans(
+  parts: Pick<Parts, 'budget' | 'ledger'>,
+  known: ReadonlySet<string>,
+  { released }: Recovered,
+): Promise<void> {
   const open = await parts.budget.openHolds(parts.ledger.log, known);
   const intended = new Set(await parts.ledger.intended(open));
   const orphans = open.filter(({ id }) => !intended.has(id));
-  await together(TOGETHER, orphans, ({ id }) => parts.budget.release(id));
-  return orphans.map(({ micros }) => micros);
+  await together(TOGETHER, orphans, async ({ id, micros }) => {
+    await parts.budget.release(id);
+    add(released, micros);
+  });
 }

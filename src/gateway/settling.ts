@@ -6,7 +6,7 @@ import { GatewayFault } from '../domain/fault.ts';
 import { formatMicros } from '../domain/money.ts';
 import { codeOf } from '../domain/operations.ts';
 import type { Parts } from '../exchange/parts.ts';
-import { type Recovered, recover, type Sum } from '../exchange/recover.ts';
+import { nothingRecovered, type Recovered, recover, type Sum } from '../exchange/recover.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
 import type { Authority } from './authority.ts';
 import { keepJoined } from './rejoining.ts';
@@ -58,13 +58,14 @@ export function keepSettled(
       () => heard(status, log, true),
       (fault: unknown) => heard(status, log, false, fault),
     );
+  const found = nothingRecovered();
   const settle = async (): Promise<void> => {
     if (!authority.agreed()) {
       const wrong = await authority.agree();
       if (wrong.length > 0) throw new TermsDiffer(wrong);
     }
     if (status.recovered) return;
-    const found = await recover(parts).catch((fault: unknown) => {
+    await recover(parts, found).catch((fault: unknown) => {
       status.recoveryWaits = waitedFor(fault);
       throw fault;
     });

@@ -7,7 +7,7 @@ import { notesIn } from '../../src/budget/notes.ts';
 import { openRedisBudget, type SharedBudget } from '../../src/budget/redis-budget.ts';
 import { SYSTEM_TIMERS } from '../../src/domain/clock.ts';
 import type { ReceiptEntry } from '../../src/domain/receipt.ts';
-import { recover } from '../../src/exchange/recover.ts';
+import { nothingRecovered, recover } from '../../src/exchange/recover.ts';
 import { accountIn } from '../../src/ledger/account-operations.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { ledgerOperations } from '../../src/ledger/ledger-operations.ts';
@@ -71,7 +71,7 @@ async function rebuilt(shared: SharedBudget): Promise<void> {
 async function recovered({ shared, ledger }: House): Promise<void> {
   // As a gateway does: what a busy machine answers too late is tried again.
   const tried = async (): Promise<unknown> =>
-    recover({ budget: shared.budget, ledger }).catch(() => sleep(AGAIN_MS).then(tried));
+    recover({ budget: shared.budget, ledger }, nothingRecovered()).catch(() => sleep(AGAIN_MS).then(tried));
   await tried();
   const { intents, outcomes } = await ledger.unfinished();
   if (intents.length + outcomes.length > 0) throw new Error('not everything was recovered');

@@ -34,8 +34,8 @@ export async function openMendedBudget(options: RedisBudgetOptions): Promise<Sha
 }
 
 /**
- * The store alone and joined, its members' steps, and a budget over it, for tests of what steps answer and write. `again` makes it count
- * again in its generation, whatever it was told.
+ * The store alone and joined, its members' steps, and a budget over it, for tests of what steps answer and write.
+ * `again` makes it count again in its generation, whatever it was told.
  */
 export async function openBare(options: RedisBudgetOptions) {
   const membership = new Membership(options.log, 'life');

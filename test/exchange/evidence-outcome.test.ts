@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { HoldRequest, OpenHold } from '../../src/domain/hold.ts';
 import { nextLookAt, outcomeByEvidence, storyOfHold } from '../../src/exchange/evidence-outcome.ts';
-import { recover } from '../../src/exchange/recover.ts';
+import { nothingRecovered, recover } from '../../src/exchange/recover.ts';
 import type { Evidence } from '../../src/rail/evidence.ts';
 import { leaveUncertain, openPort, purchase, type TestPort } from '../operators/port.ts';
 
@@ -60,7 +60,9 @@ test.each([
     expect(sealed.receipt.settlement).toEqual({ evidence: 'rail', reference: 'r'.repeat(256) });
     const parts = { budget: port.budget, ledger: port.ledger };
     for (const again of [false, true]) {
-      expect(await recover(parts)).toMatchObject({
+      const found = nothingRecovered();
+      await recover(parts, found);
+      expect(found).toMatchObject({
         ...{ outcomes: again ? 0 : 1, uncertain: { purchases: 0 }, released: { purchases: 0 } },
       });
       expect(await port.budget.openHolds()).toEqual([]);

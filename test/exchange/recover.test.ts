@@ -1,7 +1,8 @@
 // Recovery where the store knows of an end that the log does not: what a release left is voided, what a person ended at
-// another gateway is uncertain here, and stands.
+// another gateway is uncertain here, and stands. A store that goes away in between changes nothing of that.
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { recover } from '../../src/exchange/recover.ts';
+import type { Budget } from '../../src/budget/budget.ts';
+import { nothingRecovered, recover } from '../../src/exchange/recover.ts';
 import { openLedger } from '../../src/ledger/sealed-ledger.ts';
 import { openState } from '../../src/state/thread.ts';
 import { openRedisBudget, redisOptions } from '../budget/redis-house.ts';
@@ -41,8 +42,13 @@ test.runIf(redisAvailable)('a released hold is voided; one that a person voided 
   await budget.release(released);
   await elsewhere.void(ended, 'kept');
 
-  expect(await recover({ budget, ledger })).toEqual({
-    outcomes: 0,
+  const found = nothingRecovered();
+  const broken = await recover({ budget: failsToClose(budget), ledger }, found).catch(({ message }) => message);
+  expect(broken).toBe('the store is gone');
+  // The second try finds the sealed ends of the first: what both did is told together.
+  await recover({ budget, ledger }, found);
+  expect(found).toEqual({
+    outcomes: 2,
     uncertain: { purchases: 2, micros: 20_000n },
     released: { purchases: 1, micros: 10_000n },
   });
@@ -58,3 +64,14 @@ test.runIf(redisAvailable)('a released hold is voided; one that a person voided 
   ]);
   expect((await budget.openHolds(ledger.log)).map(({ id }) => id)).toEqual([open]);
 });
+
+/** The store, which goes away before it hears that requests have ended. */
+function failsToClose(budget: Budget): Budget {
+  return new Proxy(budget, {
+    get(target, name) {
+      if (name === 'closeAll') return () => Promise.reject(new Error('the store is gone'));
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+}
