@@ -125,7 +125,10 @@ export class Oracle {
     if (there < gateway.told)
       throw new Violation('1.3', `${gateway.name} was told that receipt ${gateway.told} is durable`);
     const reader = new LogReader();
-    reader.read(gateway.disk.db);
+    for (const receipt of reader.read(gateway.disk.db)) {
+      // What was written although its commit failed was not read yet, and stands in the file that is opened next.
+      if (!this.#receipts.has(receipt.id)) this.#judgeReceipt(gateway.name, receipt);
+    }
     this.#logs.set(gateway.name, reader);
     if (this.#world.redis) return;
     this.#holds = new Map();
