@@ -2,6 +2,7 @@
 import type { Agent } from '../domain/agent.ts';
 import { endOfDay } from '../yaml/units.ts';
 import type { Gathered, Item } from './gather.ts';
+import { judgeSelectors } from './judge-selectors.ts';
 import type { PolicyContext } from './load.ts';
 import { selectsAgent } from './match.ts';
 import { covers } from './pattern.ts';
@@ -23,10 +24,12 @@ export function judgeReach(gathered: Gathered, context: PolicyContext): void {
   const everywhere = gathered.guardrailBudgets.flatMap(({ value }) => value);
   const complete = gathered.agents.length === gathered.ids.agents.length;
   for (const { item, agents: matched } of reaching) {
-    if (matched.size === 0 && complete)
+    const unknown = complete ? judgeSelectors(item, agents) : 0;
+    if (matched.size === 0 && complete && unknown === 0)
       item.warn(['agents'], 'selects no agent of the register; add one there, or change this');
     for (const id of [...item.value.budgets, ...everywhere]) judgeBudget(item, matched, budgets.get(id));
   }
+  if (complete) for (const item of gathered.denials) judgeSelectors(item, agents);
   judgeDead(reaching, context);
   judgeUnused(gathered);
 }

@@ -224,6 +224,26 @@ test('CONF-13 a rule that can never decide is warned of, with the one that stand
   );
 });
 
+test('names in selectors that nobody has are warned of, with the one that was meant', () => {
+  const register = REGISTER.replace('owner: lee@x.test', 'owner: lee@x.test, team: red, labels: { env: prod }');
+  const said = (more: string) => build(`${register}${BUDGETS}entitlements:\n${entitlement()}${more}`).shown.join('\n');
+  const denied = (agents: string) => said(`guardrails: { deny: [ { agents: ${agents} } ] }\n`);
+  const warned = (key: string, name: string) =>
+    new RegExp(`guardrails\\.deny\\[0\\]\\.agents.*${key} {2}warning: no agent of the register has the ${name}`);
+  expect(denied('{ team: rde }')).toMatch(warned('team', 'team `rde`; did you mean `red`'));
+  expect(denied('{ owner: le@x.test }')).toMatch(warned('owner', 'owner `le@x.test`; did you mean `lee@x.test`'));
+  expect(denied('[ { id: "*" }, { id: suport-1 } ]')).toMatch(warned('id', 'id `suport-1`; did you mean `support-1`'));
+  expect(denied('{ label: { env: [prod, porduction] } }')).toMatch(warned('label', 'label env `porduction`'));
+  expect(denied('{ label: { toString: x } }')).toMatch(warned('label', 'label toString `x`'));
+  expect(denied('{ team: red, id: ["support-*", support-1], label: { env: prod } }')).not.toContain('no agent');
+  const entitled = build(
+    `${register}${BUDGETS}entitlements:\n${entitlement().replace('{ id: "research-*" }', '{ team: rde }')}`,
+  );
+  expect(entitled.shown.join('\n')).toMatch(/entitlements\[0\]\.agents.*no agent of the register has the team `rde`/);
+  expect(entitled.shown.join('\n')).not.toContain('selects no agent');
+  expect(entitled.set).toBeDefined();
+});
+
 test('payees and subjects are canonical: an address in any case is one payee', () => {
   const set = goodSet(POLICY.replace('payees: any', 'payees: ["0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", acme]'));
   const payees = set.entitlements[0]?.payees;
