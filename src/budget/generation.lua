@@ -36,7 +36,8 @@ local function missing_of(gen)
   return missing
 end
 
--- Opens the generation when nobody is missing; answers how it stands, and who is waited for.
+-- Opens the generation when nobody is missing; answers how it stands, and who is waited for, or once it is open, who
+-- else counts here: whoever enters must know them all before a store that forgets everything can be brought back.
 local function stand(epoch)
   local missing = missing_of(epoch.gen)
   local how = epoch.state == 'open' and 'open' or 'waiting'
@@ -45,8 +46,9 @@ local function stand(epoch)
     how = 'opened'
   end
   local answer = { how, text(epoch.gen), text(KEPT), text(NOW), text(epoch.since) }
-  if how == 'waiting' then
-    for _, log in ipairs(missing) do answer[#answer + 1] = log end
+  for _, one in ipairs(logs()) do
+    local listed = how == 'waiting' and one.gen ~= epoch.gen or how ~= 'waiting' and one.log ~= LOG
+    if listed then answer[#answer + 1] = one.log end
   end
   return answer
 end

@@ -44,6 +44,9 @@ export interface Peer {
   readonly givenUp: boolean;
 }
 
+/** One that is a member, and has said nothing yet. */
+export const UNHEARD: Peer = { mark: -1, statement: '[]', givenUp: false };
+
 /** Everything that is noted. */
 export interface Noted {
   readonly generation: number;

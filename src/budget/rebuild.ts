@@ -4,7 +4,7 @@ import type { Account, AccountTotal, Notes } from '../domain/account.ts';
 import { BroughtNames, broughtHold, broughtLine, Places } from './brought.ts';
 import type { ClaimHasher } from './claims.ts';
 import { astrayOf, type Membership } from './membership.ts';
-import { type Noted, type Peer, peerNote, readNotes } from './notes.ts';
+import { type Noted, type Peer, peerNote, readNotes, UNHEARD } from './notes.ts';
 import type { RedisMembers, Stand } from './redis-members.ts';
 import { statementOf, totalsOf } from './statements.ts';
 import { NotDone, type Term } from './store.ts';
@@ -139,7 +139,7 @@ export class Rebuild {
     if (membership.generation === null) return;
     await account.fold();
     const statement = statementOf(await account.totals(this.#places(now).since()));
-    const known = [...this.#peers].map(([log, { mark }]) => ({ log, mark }));
+    const known = [...this.#peers].flatMap(([log, { mark }]) => (mark < 0 ? [] : [{ log, mark }]));
     const heard = await members.say(statement === this.#said ? '' : statement, known);
     this.#said = statement;
     const { acknowledged, latest } = membership;
@@ -172,9 +172,13 @@ export class Rebuild {
     return { kind: 'unsure' };
   }
 
-  async #enter({ kind, generation, now }: Extract<Stand, { kind: 'open' | 'opened' }>): Promise<void> {
+  async #enter({ kind, generation, now, others }: Extract<Stand, { kind: 'open' | 'opened' }>): Promise<void> {
     const { membership, members, notes, account } = this.#parts;
-    await notes.write({ generation: `${generation}`, acknowledged: `${membership.acknowledged}`, latest: `${now}` });
+    const strangers = others.filter((log) => !this.#peers.has(log));
+    for (const log of strangers) this.#peers.set(log, UNHEARD);
+    const known = Object.assign({}, ...strangers.map((log) => peerNote(log, UNHEARD)));
+    const { acknowledged } = membership;
+    await notes.write({ ...known, generation: `${generation}`, acknowledged: `${acknowledged}`, latest: `${now}` });
     membership.latest = now;
     membership.enter(generation);
     for (const { id, state } of await account.others()) await this.#parts.end(id, state).catch(() => {});
@@ -258,7 +262,7 @@ export class Rebuild {
     const waited = stand.now - stand.since >= missingAfterMs;
     let now: Stand = stand;
     for (const log of stand.missing) {
-      const peer = this.#peers.get(log) ?? { mark: -1, statement: '[]', givenUp: false };
+      const peer = this.#peers.get(log) ?? UNHEARD;
       if (!waited && !peer.givenUp) continue;
       now = await this.#orBroken(stand.generation, async () => {
         const whose = { log, how: 'guess' as const, mark: Math.max(0, peer.mark) };

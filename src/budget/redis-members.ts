@@ -19,8 +19,8 @@ export type Stand =
   | (Generation & { readonly kind: 'bring' })
   /** Everything was brought; the others are waited for (or nobody, while a new store stays closed). */
   | (Generation & { readonly kind: 'waiting'; readonly missing: readonly string[] })
-  /** `opened`: by this very step. */
-  | (Generation & { readonly kind: 'open' | 'opened' });
+  /** `opened`: by this very step. `others`: every other log whose gateway counts here. */
+  | (Generation & { readonly kind: 'open' | 'opened'; readonly others: readonly string[] });
 
 /** A generation; times by the store's clock, ms since 1970. */
 interface Generation {
@@ -168,14 +168,15 @@ export class RedisMembers {
     const [kind, first, ...rest] = answers.readTexts(answer);
     if (kind === 'older') return { kind, recorded: Number(first) };
     if (kind === 'cloned') return { kind, at: Number(first) };
-    const [mark, now, since, ...missing] = rest;
+    const [mark, now, since, ...logs] = rest;
     const generation = {
       generation: Number(first),
       ...{ mark: Number(mark), now: Number(now), since: Number(since) },
     };
     this.#options.membership.acknowledge(generation.mark);
-    if (kind === 'waiting') return { kind, ...generation, missing };
-    if (kind === 'bring' || kind === 'open' || kind === 'opened') return { kind, ...generation };
+    if (kind === 'waiting') return { kind, ...generation, missing: logs };
+    if (kind === 'bring') return { kind, ...generation };
+    if (kind === 'open' || kind === 'opened') return { kind, ...generation, others: logs };
     throw new Error('the budget store answered in a form that is not known here');
   }
 

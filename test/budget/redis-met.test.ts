@@ -1,0 +1,46 @@
+// Whoever counts in a store knows who else does, before it has heard a word of them: a store that forgets everything is
+// not brought back without them.
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { openRedisBudget, type SharedBudget } from '../../src/budget/redis-budget.ts';
+import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
+import { redisOptions } from './redis-house.ts';
+
+describe.skipIf(!redisAvailable)('members', () => {
+  let server: RedisServer;
+  let admin: Redis;
+  beforeAll(async () => {
+    server = await startRedis();
+    admin = new Redis(server.url);
+  });
+  afterAll(async () => {
+    admin?.disconnect();
+    await server?.stop();
+  });
+  afterEach(() => admin.flushall());
+
+  /** Notices that everything is gone, and tries to bring it back. */
+  async function broughtBack({ budget, rebuild }: SharedBudget) {
+    await admin.flushall();
+    await budget.heartbeat().catch(() => {});
+    return rebuild.settle();
+  }
+
+  test('two that opened a new store together wait for each other, though neither has spoken', async () => {
+    const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, newbornMs: 400 }));
+    const [a, b] = await Promise.all([open('a'), open('b')]);
+    expect(await broughtBack(a)).toMatchObject({ kind: 'waiting', missing: ['b'] });
+    await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
+  });
+
+  test('one that came later waits for those that were there, and speaks for them in the end', async () => {
+    const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, missingAfterMs: 0 }));
+    const a = await open('a');
+    const b = await open('b');
+    expect([...b.rebuild.peers.keys()]).toEqual(['a']);
+    await b.rebuild.tell(Date.now());
+    expect(await broughtBack(b)).toMatchObject({ kind: 'open' });
+    expect(b.rebuild.peers.get('a')).toMatchObject({ givenUp: true });
+    await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
+  });
+});

@@ -1,0 +1,15 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'Gateways know each other once they have spoken: a store that is flushed before opens without the other one.',
+  store: 'redis',
+  seed: 49961,
+  changes: [
+    {
+      file: 'src/budget/rebuild.ts',
+      find: `const strangers = others.filter((log) => !this.#peers.has(log));`,
+      put: `const strangers = others.slice(others.length);`,
+    },
+  ],
+};
