@@ -85,7 +85,7 @@ export async function expectRepeats(scene: Scene, told: Told, died: readonly Pur
   for (const purchase of died) {
     const before = scene.till.paidFor(purchase.target);
     const fate = fateOf(told.get(purchase.target) ?? []);
-    const answer = await ask(scene, running(scene)[0], purchase);
+    const answer = await askInTheEnd(scene, running(scene)[0], purchase);
     const now = scene.till.paidFor(purchase.target);
     const { target } = purchase;
     if (fate === 'free' && answer.code === 'budget_exceeded') {
@@ -100,15 +100,20 @@ export async function expectRepeats(scene: Scene, told: Told, died: readonly Pur
   }
 }
 
+/** Asks again while the process that made the purchase was heard so lately that it could still be at it. */
+async function askInTheEnd(scene: Scene, gateway: GatewayProcess, purchase: Purchase): ReturnType<typeof ask> {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await ask(scene, gateway, purchase);
+    if (tries === 100 || (answer.code !== 'in_flight' && answer.code !== 'store_unavailable')) return answer;
+    await sleep(100);
+  }
+}
+
 /** While a gateway stays away, its purchases are asked for at another one: none is paid twice, nothing is overspent. */
 export async function expectPeersGoOn(scene: Scene, died: readonly Purchase[]): Promise<void> {
   const [peer] = running(scene);
   for (const purchase of died.filter(({ key }) => key !== null)) {
-    for (let tries = 0; tries < 100; tries += 1) {
-      const { code } = await ask(scene, peer, purchase);
-      if (code !== 'in_flight' && code !== 'store_unavailable') break;
-      await sleep(100);
-    }
+    await askInTheEnd(scene, peer, purchase);
     expect(scene.till.paidFor(purchase.target)).toBeLessThanOrEqual(1);
   }
   while ((await buyAt(scene, 0)) !== 'budget_exceeded') expect(scene.purchases.length).toBeLessThan(1_000);
