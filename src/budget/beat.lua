@@ -3,8 +3,7 @@ local sealed = whole(ASKED[1], 'argument')
 
 local now, high = clock()
 -- Nothing else would tell an empty list of open holds from one that was lost.
-local guarded = redis.call('HGET', C .. 'members', 'guarded') == GEN
-if guarded and not redis.call('ZSCORE', T .. 'open', '.') then lost('open') end
+if not redis.call('ZSCORE', T .. 'open', '.') then lost('open') end
 sweep(now, SWEEP_BEAT)
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now), 'LIMIT', 0, SWEEP_BEAT)) do
   local readable, hold = pcall(hold_of, id)
@@ -18,8 +17,4 @@ redis.call('ZREMRANGEBYSCORE', T .. 'lines', '-inf', text(now))
 redis.call('SET', KEYS[2], text(now), 'PX', text(KEY_STAYS + HEARD))
 redis.call('HSET', C .. 'members', 'seq:' .. LOG, text(sealed))
 tick(now, high)
-if not guarded then
-  redis.call('ZADD', T .. 'open', '0', '.')
-  redis.call('HSET', C .. 'members', 'guarded', GEN)
-end
 return { 'heard', text(now) }

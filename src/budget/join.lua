@@ -50,17 +50,25 @@ local function half_brought()
   return gen == text(epoch.gen) and whose ~= LIFE and member('gen:' .. LOG) ~= epoch.gen
 end
 
+-- Every generation begins with a mark in the list of its open holds: without it the list was lost, and not empty.
+local function unguarded()
+  local found, mark = pcall(redis.call, 'ZSCORE', C .. text(epoch.gen) .. ':open', '.')
+  return not (found and mark)
+end
+
 local function begin(gen, closed_for)
   epoch = { gen = gen, state = 'rebuilding', run = server(), since = now, opens = now + closed_for }
   redis.call('HSET', C .. 'epoch', 'gen', text(gen), 'state', 'rebuilding', 'run', epoch.run, 'since', text(now),
     'opens', text(epoch.opens))
+  redis.call('ZADD', C .. text(gen) .. ':open', '0', '.')
 end
 
 local highest = known
 for _, one in ipairs(logs()) do highest = math.max(highest, one.gen) end
 if not epoch then
   begin(highest + 1, highest == 0 and newborn or 0)
-elseif highest > epoch.gen or epoch.run ~= server() or broken == text(epoch.gen) or incomplete() or half_brought() then
+elseif highest > epoch.gen or epoch.run ~= server() or broken == text(epoch.gen) or unguarded() or incomplete()
+  or half_brought() then
   begin(math.max(highest, epoch.gen) + 1, 0)
 end
 

@@ -57,7 +57,7 @@ describe.skipIf(!redisAvailable)('a Redis of its own for each test', () => {
 
   test('one that is gone is answered for in time, and comes back by itself', async () => {
     const port = server.port;
-    const { budget: mended } = await openMendedBudget(redisOptions(server.url, { log: 'there' }));
+    const { budget: mended } = await openMendedBudget(redisOptions(server.url, { log: 'there', namespace: 'alone' }));
     await budget.shutdown();
     await server.stop();
     await inTime(mended.hold(askOf()));

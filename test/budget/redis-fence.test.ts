@@ -58,11 +58,18 @@ describe.skipIf(!redisAvailable)('the fence', () => {
   test('the list of open holds is gone: noticed also while nobody buys, since nobody would look for them', async () => {
     const { budget } = await openBare(redisOptions(server.url));
     await exposed(budget);
-    await budget.heartbeat();
     await admin.del('{test}:1:open');
     await expect(budget.heartbeat()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(budget.generation()).toBeNull();
     await budget.shutdown();
+  });
+
+  test('the list of open holds is gone before anybody counts: whoever comes begins anew', async () => {
+    const first = await openRedisBudget(redisOptions(server.url, { log: 'first' }));
+    await admin.del('{test}:1:open');
+    const second = await openRedisBudget(redisOptions(server.url, { log: 'second', missingAfterMs: 0 }));
+    expect(second.generation()).toBe(2);
+    await Promise.all([first.shutdown(), second.shutdown()]);
   });
 
   test('a store that is new stays closed for a moment, so that gateways which know better can say so', async () => {
