@@ -6,8 +6,7 @@ import type { Selector } from './schema.ts';
 
 /** A name as it stands in a selector, and those that would select somebody. */
 interface Named {
-  readonly key: 'id' | 'owner' | 'team' | 'label';
-  readonly says: string;
+  readonly what: string;
   readonly word: string;
   readonly known: readonly string[];
 }
@@ -17,13 +16,11 @@ export function judgeSelectors(
   item: Item<{ readonly agents?: readonly Selector[] | undefined }>,
   agents: readonly Agent[],
 ): number {
-  const unknown = (item.value.agents ?? []).flatMap((selector, index) =>
-    namedIn(selector, agents)
-      .filter(({ word, known }) => !known.includes(word))
-      .map((named) => ({ ...named, index })),
-  );
-  for (const { key, says, word, known, index } of unknown) {
-    item.warn(['agents', index, key], `no agent of the register has the ${says} \`${word}\`${suggestion(word, known)}`);
+  const named = (item.value.agents ?? []).flatMap((selector) => namedIn(selector, agents));
+  const unknown = named.filter(({ word, known }) => !known.includes(word));
+  for (const { what, word, known } of unknown) {
+    const next = suggestion(word, known) || '; give it to one there, or take it out here';
+    item.warn(['agents'], `no agent of the register has the ${what} \`${word}\`${next}`);
   }
   return unknown.length;
 }
@@ -36,11 +33,11 @@ function namedIn({ id = [], owner = [], team = [], label = {} }: Selector, agent
   const teams = distinct(agents.map((agent) => agent.team));
   const valuesOf = (name: string) => distinct(agents.map(({ labels }) => labels[name]));
   return [
-    ...id.filter(({ wild }) => !wild).map(({ text }) => ({ key: 'id' as const, says: 'id', word: text, known: ids })),
-    ...owner.map((word) => ({ key: 'owner' as const, says: 'owner', word, known: owners })),
-    ...team.map((word) => ({ key: 'team' as const, says: 'team', word, known: teams })),
+    ...id.filter(({ wild }) => !wild).map(({ text }) => ({ what: 'id', word: text, known: ids })),
+    ...owner.map((word) => ({ what: 'owner', word, known: owners })),
+    ...team.map((word) => ({ what: 'team', word, known: teams })),
     ...Object.entries(label).flatMap(([name, words]) =>
-      words.map((word) => ({ key: 'label' as const, says: `label ${name}`, word, known: valuesOf(name) })),
+      words.map((word) => ({ what: `label ${name}`, word, known: valuesOf(name) })),
     ),
   ];
 }
