@@ -57,11 +57,11 @@ local function hold_of(id)
   local key = T .. 'h:' .. id
   local flat = redis.call('HGETALL', key)
   if #flat == 0 then return nil end
-  local hold, kept = {}, {}
-  for i = 1, #flat, 2 do kept[flat[i]] = flat[i + 1] end
-  for field, value in string.gmatch(kept.brought or '', '([^\n]*)\n([^\n]*)\n') do hold[field] = value end
-  for field, value in pairs(kept) do hold[field] = value end
-  hold.id, hold.brought = id, nil
+  local hold = { id = id }
+  for i = 1, #flat, 2 do hold[flat[i]] = flat[i + 1] end
+  for field, value in string.gmatch(hold.brought or '', '([^\n]*)\n([^\n]*)\n') do
+    if hold[field] == nil then hold[field] = value end
+  end
   if not STATES[hold.state] then poisoned(key) end
   hold.micros = whole(hold.micros, key)
   hold.n = whole(hold.n, key)
