@@ -82,7 +82,7 @@ export class SimulatedGateway {
 
   /** Starts a process; one that cannot start is started again. */
   start(): void {
-    const { timeline, story } = this.#world;
+    const { timeline, story, faulted } = this.#world;
     this.#lives += 1;
     const life = new Life(`${this.name}/${this.#lives}`);
     life.onEnd = () => this.#ended(life);
@@ -90,6 +90,7 @@ export class SimulatedGateway {
     story(this.name, 'starts');
     this.#boot(life).catch((error: unknown) => {
       if (!life.alive) return;
+      faulted('start', error);
       story(this.name, `does not start: ${error instanceof Error ? error.message : 'unknown'}`);
       life.alive = false;
       timeline.after(RESTART_MS, () => {
@@ -181,7 +182,7 @@ export class SimulatedGateway {
     const watch: Parts['watch'] = {
       began: () => ({ trace: null, step: () => NO_STEP, ended: ({ outcome }) => world.covered(`request ${outcome}`) }),
       refused: (code) => world.covered(`refused ${code}`),
-      fault: (what) => world.covered(`fault ${what}`),
+      fault: world.faulted,
     };
     const wallet = { id: 'play', pem: town.WALLET_PEM, proofLifetimeMs: town.PROOF_LIFETIME_MS, random };
     const parts: Parts = {
@@ -253,7 +254,7 @@ export class SimulatedGateway {
       ...{ budget, ledger, clock, timers, finisher: exchange.finisher, turns: new Turns() },
       evidences: { of: (_network, service) => sources.get(service), rails: ['sandbox'], close: async () => {} },
       seen: (_hold, _rail, { verdict }) => world.covered(`evidence ${verdict}`),
-      fault: () => world.covered('fault looking'),
+      fault: (fault) => world.faulted('looking', fault),
     });
     timers.every(LOOK_TICK_MS, () => {
       if (ready()) void looking.tick();

@@ -108,6 +108,8 @@ export class Oracle {
 
   /** After every step. Throws a {@link Violation}. */
   check(): void {
+    const { slip } = this.#world;
+    if (slip) throw new Violation('13', `a fault is the gateway's own: ${slip.message}`);
     this.#readLogs();
     const version = this.#storeVersion();
     if (version !== this.#version) {

@@ -26,6 +26,8 @@ export class World {
   readonly keepsImages: boolean;
   readonly coverage = new Map<string, number>();
   readonly lines: string[] = [];
+  /** A fault that a gateway took for one of its surroundings', and that is its own code's. */
+  slip: Error | null = null;
   readonly #tells: boolean;
 
   /** With `tells` the story is kept. */
@@ -45,6 +47,12 @@ export class World {
   /** Counts something that happened. */
   covered = (what: string): void => {
     this.coverage.set(what, (this.coverage.get(what) ?? 0) + 1);
+  };
+
+  /** Counts what a gateway reports as a fault. */
+  faulted = (what: string, fault: unknown): void => {
+    this.covered(`fault ${what}`);
+    this.slip ??= slipIn(fault);
   };
 
   /** Tells what somebody did. */
@@ -92,4 +100,10 @@ export class World {
       },
     });
   }
+}
+
+/** What no disk, network or store causes: a value of a wrong kind or out of its range, somewhere among the causes. */
+function slipIn(fault: unknown): Error | null {
+  if (fault instanceof TypeError || fault instanceof RangeError || fault instanceof ReferenceError) return fault;
+  return fault instanceof Error && fault.cause !== undefined ? slipIn(fault.cause) : null;
 }
