@@ -6,8 +6,8 @@ local GEN, LOG, LIFE, MARK, KNOWN = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local ASKED = { unpack(ARGV, 9) }
 local T = C .. GEN .. ':'
 local MAX = 9007199254740991
--- The time of this step, and the mark of this gateway that the store has; both once they are known.
-local NOW, KEPT
+-- The time of this step, the server's own beside it, and the mark of this gateway that the store has; once known.
+local NOW, RAW, KEPT
 
 local function poisoned(where)
   if where == 'argument' then error('ARGUMENT the step was asked with a number that is none', 0) end
@@ -38,7 +38,7 @@ local function clock()
   if not (math.abs(raw - GATEWAY) <= SKEW and math.abs(now - GATEWAY) <= SKEW) then
     error('SKEW the clocks of the budget store and of this gateway are more than 60 s apart', 0)
   end
-  NOW = now
+  NOW, RAW = now, raw
   return now, high
 end
 

@@ -41,7 +41,7 @@ end
 local function stand(epoch)
   local missing = missing_of(epoch.gen)
   local how = epoch.state == 'open' and 'open' or 'waiting'
-  if how == 'waiting' and #missing == 0 and NOW >= epoch.opens then
+  if how == 'waiting' and #missing == 0 and RAW >= epoch.opens then
     redis.call('HSET', C .. 'epoch', 'state', 'open')
     how = 'opened'
   end

@@ -1,9 +1,9 @@
 -- A gateway comes, or comes back: is what the store holds what everybody knows that it held? Otherwise a new generation
 -- begins. Can be repeated. KEYS: clock, heartbeat. Then: the generation it knows, the newest receipt that is sealed, the
--- latest time of the store that it knows, how long a store that nobody knows stays closed, the generation in which
--- something was found missing (or nothing), and the logs that it knows of.
+-- latest time of the store that it knows, how long a generation stays closed, the generation in which something was
+-- found missing (or nothing), and the logs that it knows of.
 local known, sealed, latest = whole(ASKED[1], 'argument'), whole(ASKED[2], 'argument'), whole(ASKED[3], 'argument')
-local newborn, broken = whole(ASKED[4], 'argument'), ASKED[5]
+local closed, broken = whole(ASKED[4], 'argument'), ASKED[5]
 
 -- What is not of its type or unreadable was not written by us, and nothing of it counts.
 local function mended(key, kind)
@@ -56,8 +56,10 @@ local function unguarded()
   return not (found and mark)
 end
 
-local function begin(gen, closed_for)
-  epoch = { gen = gen, state = 'rebuilding', run = server(), since = now, opens = now + closed_for }
+-- It stays closed for a moment, also where nobody is missing: whoever else counted in the store comes meanwhile. The
+-- server's own time measures it: after a failover to a clock that is behind, the store's stands still for a while.
+local function begin(gen)
+  epoch = { gen = gen, state = 'rebuilding', run = server(), since = now, opens = RAW + closed }
   redis.call('HSET', C .. 'epoch', 'gen', text(gen), 'state', 'rebuilding', 'run', epoch.run, 'since', text(now),
     'opens', text(epoch.opens))
   redis.call('ZADD', C .. text(gen) .. ':open', '0', '.')
@@ -66,10 +68,10 @@ end
 local highest = known
 for _, one in ipairs(logs()) do highest = math.max(highest, one.gen) end
 if not epoch then
-  begin(highest + 1, highest == 0 and newborn or 0)
+  begin(highest + 1)
 elseif highest > epoch.gen or epoch.run ~= server() or broken == text(epoch.gen) or unguarded() or incomplete()
   or half_brought() then
-  begin(math.max(highest, epoch.gen) + 1, 0)
+  begin(math.max(highest, epoch.gen) + 1)
 end
 
 redis.call('SET', C .. 'clock', text(now))

@@ -27,8 +27,8 @@ export interface RedisBudgetOptions extends BudgetOptions, RedisPlace {
   readonly notes: Notes;
   /** How long a rebuild waits for a gateway that does not come; ms. */
   readonly missingAfterMs: number;
-  /** How long a store that nobody knows stays closed; {@link NEWBORN_MS} unless a test is about something else. */
-  readonly newbornMs?: number;
+  /** How long a store that nobody knows stays closed; {@link CLOSED_MS} unless a test is about something else. */
+  readonly closedMs?: number;
 }
 
 /** What a shared store needs beside the budget's own steps. */
@@ -40,7 +40,7 @@ export interface SharedBudget {
 }
 
 /** A bit over two heartbeats: gateways that know better than a store that is new have found it by then. */
-export const NEWBORN_MS = 1_100;
+export const CLOSED_MS = 1_100;
 const JOINED_WITHIN_MS = 5_000;
 const AGAIN_MS = 50;
 
@@ -59,7 +59,7 @@ export async function openRedisBudget(
   const { account, notes, missingAfterMs } = options;
   const shared = { ...options, membership, sealed: () => account.sealed() };
   const store = new RedisStore(shared, redis, link);
-  const members = new RedisMembers({ ...shared, newbornMs: options.newbornMs ?? NEWBORN_MS }, redis);
+  const members = new RedisMembers({ ...shared, closedMs: options.closedMs ?? CLOSED_MS }, redis);
   const hasher = new ClaimHasher(options.key);
   const calendar = new Calendar(options.timeZone);
   const end = (hold: string, as: 'settled' | 'voided') => store.end({ hold, as });

@@ -17,7 +17,7 @@ export type Stand =
   | { readonly kind: 'cloned'; readonly at: number }
   /** Everything of this log has to be brought to the generation first. */
   | (Generation & { readonly kind: 'bring' })
-  /** Everything was brought; the others are waited for (or nobody, while a new store stays closed). */
+  /** Everything was brought; the others are waited for (or nobody, while it stays closed for a moment). */
   | (Generation & { readonly kind: 'waiting'; readonly missing: readonly string[] })
   /** `opened`: by this very step. `others`: every other log whose gateway counts here. */
   | (Generation & { readonly kind: 'open' | 'opened'; readonly others: readonly string[] });
@@ -81,8 +81,8 @@ export interface MembersOptions {
   readonly clock: Clock;
   readonly repeatWindowMs: number;
   readonly membership: Membership;
-  /** How long a store that nobody knows stays closed, so that gateways which know better can say so; ms. */
-  readonly newbornMs: number;
+  /** How long a generation stays closed, so that gateways which nobody knows yet can come as well; ms. */
+  readonly closedMs: number;
 }
 
 /** The steps; each throws when it was not done or may not have been done. */
@@ -99,9 +99,9 @@ export class RedisMembers {
 
   /** Comes, or asks how it stands. */
   async join(sealed: number, peers: readonly string[]): Promise<Stand> {
-    const { membership, newbornMs } = this.#options;
+    const { membership, closedMs } = this.#options;
     const { known, latest, broken, life } = membership;
-    const args = [`${known}`, `${sealed}`, `${latest}`, `${newbornMs}`, `${broken ?? ''}`, ...peers];
+    const args = [`${known}`, `${sealed}`, `${latest}`, `${closedMs}`, `${broken ?? ''}`, ...peers];
     return this.#stand(await this.#run(null, SCRIPTS.join, [this.#keys.beat(life)], args));
   }
 

@@ -48,7 +48,7 @@ export async function benchHolds(options: BenchOptions): Promise<boolean[]> {
   const open = async (): Promise<House> => {
     namespaces += 1;
     const namespace = `bench-${namespaces}`;
-    const alone = { account: EMPTY_ACCOUNT, notes: notesInMemory(), missingAfterMs: 600_000, newbornMs: 0 };
+    const alone = { account: EMPTY_ACCOUNT, notes: notesInMemory(), missingAfterMs: 600_000, closedMs: 0 };
     const { budget } = await openRedisBudget({ ...OPTIONS, ...alone, url: redis.url, namespace, replicas: 0 });
     return { budget, close: () => budget.shutdown() };
   };

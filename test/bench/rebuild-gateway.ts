@@ -84,7 +84,7 @@ async function openHouse(url: string, namespace: string): Promise<House> {
   const shared = await openRedisBudget({
     ...{ log: ledger.log, timeZone: 'UTC', key: new Uint8Array(32).fill(7), repeatWindowMs: 600_000, clock: CLOCK },
     ...{ timers: SYSTEM_TIMERS, random: { bytes: (length: number) => randomBytes(length) } },
-    ...{ url, namespace, replicas: 0, missingAfterMs: 600_000, newbornMs: 0 },
+    ...{ url, namespace, replicas: 0, missingAfterMs: 600_000 },
     ...{ account: accountIn(thread, () => ledger.newest()), notes: notesIn(thread) },
   });
   const window = { kind: 'day' as const };

@@ -76,7 +76,7 @@ describe.skipIf(!redisAvailable)('the fence', () => {
     const known = await openMendedBudget(redisOptions(server.url, { log: 'known' }));
     await exposed(known.budget);
     await admin.flushall();
-    const fresh = openRedisBudget(redisOptions(server.url, { log: 'fresh', newbornMs: 1_100 }));
+    const fresh = openRedisBudget(redisOptions(server.url, { log: 'fresh', closedMs: 1_100 }));
     await expect(known.budget.heartbeat()).rejects.toMatchObject({ code: 'store_unavailable' });
     const budget = await fresh;
     expect(budget.generation()).toBe(2);

@@ -42,7 +42,7 @@ export async function openBare(options: RedisBudgetOptions) {
   const connect = (scripts: readonly Script[], probeKey: string) => new RedisConnection(options, scripts, probeKey);
   const redis = connect(Object.values(SCRIPTS), new RedisKeys(options.namespace).clock);
   const store = new RedisStore({ ...options, membership, sealed: () => 0 }, redis, connect);
-  const members = new RedisMembers({ ...options, membership, newbornMs: 0 }, redis);
+  const members = new RedisMembers({ ...options, membership, closedMs: 0 }, redis);
   await store.open();
   await members.join(0, []);
   await members.attest(1, options.log, 'itself');
@@ -60,7 +60,7 @@ export function redisOptions(url: string, over: Partial<RedisBudgetOptions> = {}
   return {
     ...{ url, namespace: 'test', replicas: 0, log: 'here', timeZone: 'UTC', key: TEST_KEY, clock: SYSTEM_CLOCK },
     ...{ random: TEST_RANDOM, timers: SYSTEM_TIMERS, repeatWindowMs: REPEAT_WINDOW_MS },
-    ...{ account: EMPTY_ACCOUNT, notes: notesInMemory(), missingAfterMs: 600_000, newbornMs: 0 },
+    ...{ account: EMPTY_ACCOUNT, notes: notesInMemory(), missingAfterMs: 600_000, closedMs: 0 },
     ...over,
   };
 }

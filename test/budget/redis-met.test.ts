@@ -27,9 +27,23 @@ describe.skipIf(!redisAvailable)('members', () => {
   }
 
   test('two that opened a new store together wait for each other, though neither has spoken', async () => {
-    const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, newbornMs: 400 }));
+    const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, closedMs: 400 }));
     const [a, b] = await Promise.all([open('a'), open('b')]);
     expect(await broughtBack(a)).toMatchObject({ kind: 'waiting', missing: ['b'] });
+    await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
+  });
+
+  test('one that came a moment ago is waited for as well, by those that have not heard of it', async () => {
+    const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, closedMs: 400 }));
+    const a = await open('a');
+    const b = await open('b');
+    expect([...a.rebuild.peers.keys()]).toEqual([]);
+    expect(await broughtBack(a)).toMatchObject({ kind: 'waiting', missing: [] });
+    await b.budget.heartbeat().catch(() => {});
+    expect(await b.rebuild.settle()).toMatchObject({ kind: 'waiting', missing: [] });
+    await expect.poll(() => a.rebuild.settle()).toMatchObject({ kind: 'open' });
+    expect([...a.rebuild.peers.keys()]).toEqual(['b']);
+    expect(await admin.hget('{test}:members', 'gen:b')).toBe('2');
     await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
   });
 

@@ -80,7 +80,7 @@ test('answers and data are those of a real server over thousands of random steps
   const now = () => start + passed;
   const clock = { now, monotonic: now };
   const model = new RedisModel(now);
-  const options = { namespace: 'same', replicas: 0, clock, repeatWindowMs: 5_000, newbornMs: 0, sealed: () => 0 };
+  const options = { namespace: 'same', replicas: 0, clock, repeatWindowMs: 5_000, closedMs: 0, sealed: () => 0 };
   const joined = async (link: RedisLink) => {
     const membership = new Membership('a', 'a:life');
     const members = new RedisMembers({ ...options, membership }, link);

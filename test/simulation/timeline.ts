@@ -47,7 +47,7 @@ export class Timeline {
     this.now = start;
   }
 
-  /** Does something after so many milliseconds, whole ones as node's timers; as part of a life, only while that lasts. */
+  /** Does something after so many whole milliseconds, as node counts them; as part of a life, only while that lasts. */
   after(ms: number, work: () => void, life: Life | null = null): Event {
     this.#order += 1;
     const event = { at: this.now + Math.trunc(Math.max(0, ms)), order: this.#order, work, life, off: false };
