@@ -14,7 +14,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now)
   redis.call('ZREM', T .. 'forget', id)
 end
 redis.call('ZREMRANGEBYSCORE', T .. 'lines', '-inf', text(now))
-redis.call('SET', KEYS[2], text(now), 'PX', text(KEY_STAYS + HEARD))
+redis.call('SET', KEYS[2], beaten(now), 'PX', text(KEY_STAYS + HEARD))
 redis.call('HSET', C .. 'members', 'seq:' .. LOG, text(sealed))
 tick(now, high)
 return { 'heard', text(now) }

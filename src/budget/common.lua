@@ -73,19 +73,24 @@ end
 
 local function lapsed(hold, now) return hold.state == 'held' and hold.lease <= now end
 
--- Is a gateway's run alive, and when was it last heard of?
-local function heard(run, now)
-  local at = redis.call('GET', C .. 'b:' .. run)
-  if not at then return false, 0 end
-  at = whole(at, 'b:' .. run)
-  return now - at < HEARD, at
+-- What a heartbeat leaves behind: the store's time, which stands still when the server's clock is set back, and the
+-- server's own, by which it is told who is alive.
+local function beaten(now) return text(now) .. ' ' .. text(RAW) end
+
+-- Is a gateway's run alive, and when was it last heard of, by the store's time and by the server's?
+local function heard(run)
+  local beat = redis.call('GET', C .. 'b:' .. run)
+  if not beat then return false, 0, 0 end
+  local at, raw = string.match(beat, '^(%d+) (%d+)$')
+  at, raw = whole(at or beat, 'b:' .. run), whole(raw or beat, 'b:' .. run)
+  return math.abs(RAW - raw) < HEARD, at, raw
 end
 
 -- Is the request that made it still under way?
 local function running(hold, now)
   if hold.state == 'held' then return hold.lease > now end
   if hold.state == 'voided' or hold.closedAt > 0 then return false end
-  return now < hold.runsUntil and (heard(hold.run, now))
+  return now < hold.runsUntil and (heard(hold.run))
 end
 
 local function purchase_of(hold, name, now)

@@ -33,8 +33,8 @@ NOW = now
 local recorded, life = member('seq:' .. LOG), redis.call('HGET', C .. 'members', 'life:' .. LOG)
 if recorded and recorded > sealed then return { 'older', text(recorded) } end
 if life and life ~= LIFE then
-  local _, at = heard(life, now)
-  if now - at < SILENT then return { 'cloned', text(at) } end
+  local _, _, raw = heard(life)
+  if math.abs(RAW - raw) < SILENT then return { 'cloned', text(raw) } end
 end
 
 -- Has this gateway been part of the generation, and then the store has not all that it acknowledged?
@@ -75,7 +75,7 @@ elseif highest > epoch.gen or epoch.run ~= server() or broken == text(epoch.gen)
 end
 
 redis.call('SET', C .. 'clock', text(now))
-redis.call('SET', KEYS[2], text(now), 'PX', text(KEY_STAYS + HEARD))
+redis.call('SET', KEYS[2], beaten(now), 'PX', text(KEY_STAYS + HEARD))
 KEPT = math.max(member('mark:' .. LOG) or 0, KNOWN)
 redis.call('HSET', C .. 'members', 'life:' .. LOG, LIFE, 'mark:' .. LOG, text(KEPT), 'seq:' .. LOG, text(sealed))
 for i = 6, #ASKED do redis.call('HSETNX', C .. 'members', 'gen:' .. ASKED[i], '0') end

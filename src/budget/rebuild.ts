@@ -166,7 +166,7 @@ export class Rebuild {
 
   /** Heard again after that, the other one lives. */
   #seemsCloned(at: number): Standing {
-    if (this.#cloneAt !== undefined && at > this.#cloneAt)
+    if (this.#cloneAt !== undefined && at !== this.#cloneAt)
       throw new StoreRefuses(clonedText(this.#parts.membership.log));
     this.#cloneAt = at;
     return { kind: 'unsure' };

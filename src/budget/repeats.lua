@@ -4,7 +4,7 @@ local function stands(hold, now)
   if hold.state == 'exposed' then return true end
   local since = hold.closedAt
   if since == 0 then
-    local alive, at = heard(hold.run, now)
+    local alive, at = heard(hold.run)
     if alive then return true end
     since = at
   end
@@ -31,7 +31,7 @@ local function find_repeat(name, says_retry, now)
   local best = oldest(repeats(name, 'gone'), now)
   for _, one in ipairs(redis.call('SMEMBERS', repeats(name, 'runs'))) do
     local live = oldest(repeats(name, 'live:' .. one), now)
-    local gone = live and (says_retry or now >= live.runsUntil or not heard(one, now))
+    local gone = live and (says_retry or now >= live.runsUntil or not heard(one))
     if gone and earlier(live, best) then best = live end
   end
   if best or not says_retry then return best end

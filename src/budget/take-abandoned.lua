@@ -11,7 +11,7 @@ local function abandoned(hold)
   if hold.state ~= 'exposed' or running(hold, now) or not hold.payment then return false end
   if now < hold['until'] + after or now < hold.takenUntil then return false end
   local life = redis.call('HGET', C .. 'members', 'life:' .. string.match(hold.id, '^[^.]*'))
-  return not life or not heard(life, now)
+  return not life or not heard(life)
 end
 
 for i = 5, #ASKED do

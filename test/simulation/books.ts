@@ -46,6 +46,10 @@ export interface StoreEntries {
   readonly bringing: boolean;
 }
 
+/** The nonce of a payment: what its name on the rail ends with. */
+export const nonceOf = ({ identity }: { readonly identity: string }): string =>
+  identity.slice(identity.lastIndexOf(':') + 1);
+
 export const placeOf = (budget: string, scope: string, start: number): string => `${budget} ${scope} ${start}`;
 
 /** Reads the embedded store. */

@@ -9,6 +9,7 @@ import { notesIn, notesOperations } from '../../src/budget/notes.ts';
 import { openRedisBudget, type SharedBudget } from '../../src/budget/redis-budget.ts';
 import { IDENTITY_STAYS_MS, KEY_STAYS_MS } from '../../src/budget/store.ts';
 import type { BudgetOptions } from '../../src/budget/store-budget.ts';
+import type { Random } from '../../src/domain/clock.ts';
 import { Turns } from '../../src/domain/turns.ts';
 import type { Parts, Service } from '../../src/exchange/parts.ts';
 import { Exchange } from '../../src/exchange.ts';
@@ -23,6 +24,8 @@ import { ledgerOperations } from '../../src/ledger/ledger-operations.ts';
 import { openLedger } from '../../src/ledger/sealed-ledger.ts';
 
 import type { Log } from '../../src/observe/log.ts';
+import { openEvmWallet } from '../../src/rail/evm.ts';
+import { evmEvidence } from '../../src/rail/evm-evidence.ts';
 import { openSandboxWallet } from '../../src/rail/sandbox.ts';
 import { sandboxEvidence } from '../../src/rail/sandbox-evidence.ts';
 import { Disk, SimulatedState } from './disk.ts';
@@ -184,15 +187,16 @@ export class SimulatedGateway {
       refused: (code) => world.covered(`refused ${code}`),
       fault: world.faulted,
     };
-    const wallet = { id: 'play', pem: town.WALLET_PEM, proofLifetimeMs: town.PROOF_LIFETIME_MS, random };
+    const wallets = this.#wallets(random);
+    const answers = wallets.flatMap((wallet) => wallet.answers);
     const parts: Parts = {
       ...{ clock, timers, random, currency: town.CURRENCY, services: this.#services(life) },
       issuers: new Set([town.ISSUER]),
       from: (peer) => peer ?? 'unknown',
       identify: (token) => town.identify(token, clock.now()),
       policy: () => this.set(),
-      ...{ assets: town.ASSETS, wallets: world.plan.walletless === this.name ? [] : [openSandboxWallet(wallet)] },
-      ...{ answers: new Set(['sandbox/charge']), acceptPayment: 'sandbox/charge', budget, ledger },
+      ...{ assets: town.ASSETS, wallets: world.plan.walletless === this.name ? [] : wallets },
+      ...{ answers: new Set(answers), acceptPayment: answers.join(', '), budget, ledger },
       ready: () => status.recovered && authority.agreed() && budget.generation() !== null,
       ...{ kept: new KeptAnswers(1_000_000), limits: town.LIMITS, watch },
       upstreamKey: (...names) => createHmac('sha256', town.SHARED_KEY).update(JSON.stringify(names)).digest('hex'),
@@ -204,6 +208,13 @@ export class SimulatedGateway {
     if (!life.alive) return;
     this.#running = { life, exchange, budget, ledger };
     world.story(this.name, 'is up');
+  }
+
+  #wallets(random: Random) {
+    const proofLifetimeMs = town.PROOF_LIFETIME_MS;
+    const play = openSandboxWallet({ id: 'play', pem: town.WALLET_PEM, proofLifetimeMs, random });
+    const onChain = { id: 'treasury', key: town.CHAIN_KEY, networks: [town.NETWORK], proofLifetimeMs };
+    return this.#world.chain ? [play, openEvmWallet(onChain)] : [play];
   }
 
   set() {
@@ -250,10 +261,14 @@ export class SimulatedGateway {
     const sources = new Map(
       [...world.merchants].map(([id]) => [id, sandboxEvidence((path) => world.askPage(life, id, path), clock.now)]),
     );
+    const nodes = world.nodesFor(life);
+    const chain = evmEvidence({ network: town.NETWORK, nodes, now: clock.now });
+    const of = (network: string, service: string) => (network === town.NETWORK ? chain : sources.get(service));
     const looking = new Looking({
       ...{ budget, ledger, clock, timers, finisher: exchange.finisher, turns: new Turns() },
-      evidences: { of: (_network, service) => sources.get(service), rails: ['sandbox'], close: async () => {} },
-      seen: (_hold, _rail, { verdict }) => world.covered(`evidence ${verdict}`),
+      evidences: { of, rails: ['sandbox', 'evm'], close: async () => {} },
+      seen: (_hold, rail, { verdict, alarming }) =>
+        world.covered(`evidence ${rail} ${verdict}${alarming ? ', alarming' : ''}`),
       fault: (fault) => world.faulted('looking', fault),
     });
     timers.every(LOOK_TICK_MS, () => {

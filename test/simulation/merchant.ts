@@ -1,6 +1,8 @@
-// Merchants of the sandbox rail, written from docs/sandbox-rail.md alone. Each keeps books of its own, which are the
-// truth about what was paid; some take the money and then say nothing, or something else.
+// Merchants of the sandbox rail, written from docs/sandbox-rail.md alone, in some runs of a chain too. Each keeps books
+// of its own, which are the truth about what was paid; some take the money and then say nothing, or something else.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import type { Authorised } from './chain.ts';
+import type { AuthorisationPayload, ChainTill, Moved } from './chain-till.ts';
 import type { Chance } from './random.ts';
 
 /** A payment that was taken. */
@@ -61,6 +63,9 @@ interface Asked {
   readonly expiresAt: number;
 }
 
+/** What comes of an authorisation that a service kept without a word: used or cancelled later, or nothing. */
+const KEPT = { usedLater: 0.4, cancelledLater: 0.15, withinMs: 45_000 };
+
 /** One service that sells. */
 export class Merchant {
   readonly id: string;
@@ -77,31 +82,45 @@ export class Merchant {
   readonly #asked = new Map<string, Asked>();
   readonly #seen = new Set<string>();
   readonly #told: (what: string, taken: Taken | null) => void;
+  readonly #lost: (taken: Taken) => void;
+  readonly #address: string;
+  readonly #till: ChainTill | null;
   #latest: string | null = null;
   #paid: Asked | null = null;
   #count = 0;
 
-  /** `told` hears of each demand and each payment, and what was done with it. */
+  /**
+   * `told` hears of each demand and each payment, and what was done with it; `lost` of one that a chain took back.
+   * `till`: where it is paid on a chain as well, at its `address`.
+   */
   constructor(options: {
     readonly id: string;
     readonly payee: string;
+    readonly address: string;
+    readonly till: ChainTill | null;
     readonly now: () => number;
     readonly seed: (name: string) => Chance;
     readonly told: (what: string, taken: Taken | null) => void;
+    readonly lost: (taken: Taken) => void;
   }) {
     this.id = options.id;
     this.payee = options.payee;
     this.#now = options.now;
     this.#seed = options.seed;
     this.#told = options.told;
+    this.#lost = options.lost;
+    this.#address = options.address;
+    this.#till = options.till;
   }
 
   /** Answers a request. */
   answer(arrived: Arrived): Answered {
     this.#count += 1;
-    const chance = this.#seed(`${arrived.headers.get('x-request') ?? ''} ${arrived.path}`);
+    const name = `${arrived.headers.get('x-request') ?? ''} ${arrived.path}`;
     const payment = /^Payment (.*)$/.exec(arrived.headers.get('authorization') ?? '')?.[1];
-    return payment === undefined ? this.#demand(arrived, chance) : this.#treat(payment, arrived, chance);
+    if (payment === undefined) return this.#demand(arrived, this.#seed(name));
+    // A stream of its own: how it treats a payment does not follow from what it asked for.
+    return this.#treat(payment, arrived, this.#seed(`${name} paid`));
   }
 
   #fair(chance: Chance): boolean {
@@ -127,18 +146,22 @@ export class Merchant {
 
   #ask(demand: Demand, chance: Chance): string {
     this.#count += 1;
+    const till = demand !== 'points' && this.#till !== null && chance.happens(0.6) ? this.#till : null;
     const id = `${this.id}-${this.#count}-${chance.bits().toString(36)}`;
     const currency = demand === 'foreignAsset' ? 'eur' : demand === 'points' ? 'pts' : 'usd';
     const atoms = demand === 'zero' ? 0n : BigInt(demand === 'dear' ? 900 : chance.between(1, 18));
     const life =
       demand === 'brief' ? chance.between(900, 2_500) : demand === 'expired' ? -5_000 : chance.between(8_000, 40_000);
     const expiresAt = this.#now() + life;
-    const text = { amount: String(atoms), currency, recipient: demand === 'foreignPayee' ? 'stranger' : this.payee };
+    const foreign = demand === 'foreignAsset' ? 'asset' : demand === 'foreignPayee' ? 'payee' : null;
+    const text = till
+      ? till.request(atoms, this.#address, foreign)
+      : { amount: String(atoms), currency, recipient: foreign === 'payee' ? 'stranger' : this.payee };
     const request = Buffer.from(JSON.stringify(text)).toString('base64url');
     const expires = new Date(expiresAt).toISOString();
     const shown = demand === 'garbled' ? `${request}=!` : request;
     const params = {
-      ...{ id, realm: `${this.id}.test`, method: 'sandbox', intent: 'charge', request: shown, expires },
+      ...{ id, realm: `${this.id}.test`, method: till ? 'evm' : 'sandbox', intent: 'charge', request: shown, expires },
       ...(demand === 'otherBody' ? { digest: `sha-256=:${Buffer.alloc(32, 1).toString('base64')}:` } : {}),
     };
     const header = `Payment ${Object.entries(params)
@@ -151,16 +174,76 @@ export class Merchant {
 
   #treat(payment: string, arrived: Arrived, chance: Chance): Answered {
     const treatment = this.#fair(chance) ? 'takeAndServe' : chance.weighted<Treatment>(TREATMENTS);
+    const { challenge, payload } = JSON.parse(Buffer.from(payment, 'base64url').toString('utf8')) as Credential;
+    if (this.#till && 'type' in payload) {
+      const sale = this.#sale(this.#till, challenge, payload, arrived);
+      return typeof sale === 'string'
+        ? this.#notTaken(sale, chance)
+        : this.#onChain(this.#till, treatment, sale, chance);
+    }
     if (treatment.startsWith('take')) {
-      const taken = this.#take(payment, arrived);
-      if (typeof taken === 'string') {
-        this.#told(`payment not taken: ${taken}`, null);
-        return demanded([this.#ask('fair', chance)], chance.between(1, 20));
-      }
+      const taken = this.#take(challenge, payload as SandboxPayload, arrived);
+      if (typeof taken === 'string') return this.#notTaken(taken, chance);
       this.books.push(taken);
       this.#told(`payment ${treatment}`, taken);
     } else this.#told(`payment ${treatment}`, null);
     return this.#afterPayment(treatment, chance);
+  }
+
+  #notTaken(why: string, chance: Chance): Answered {
+    this.#told(`payment not taken: ${why}`, null);
+    return demanded([this.#ask('fair', chance)], chance.between(1, 20));
+  }
+
+  /** Who takes the money waits for the block that has it; who says something else can take it all the same, later. */
+  #onChain(till: ChainTill, treatment: Treatment, { authorised, moved }: Sale, chance: Chance): Answered {
+    this.#told(`authorisation ${treatment}`, null);
+    if (!treatment.startsWith('take')) {
+      const after = chance.between(0, KEPT.withinMs);
+      if (chance.happens(KEPT.usedLater)) till.settleLater(after, authorised, moved);
+      else if (chance.happens(KEPT.cancelledLater)) till.cancelLater(after, authorised);
+      return this.#afterPayment(treatment, chance);
+    }
+    const at = till.settle(authorised, moved);
+    if (at === null) return this.#notTaken('no block would have it', chance);
+    const answer = this.#afterPayment(treatment, chance);
+    return { ...answer, afterMs: answer.afterMs + at - this.#now() };
+  }
+
+  /** What is wrong with an authorisation, or what it moves and what is written down when it has. */
+  #sale(
+    till: ChainTill,
+    { id, realm, request }: Challenge,
+    payload: AuthorisationPayload,
+    arrived: Arrived,
+  ): Sale | string {
+    const asked = this.#asked.get(id);
+    if (!asked || asked.request !== request) return 'no such demand';
+    if (asked.expiresAt < this.#now()) return 'the demand has expired';
+    const authorised = till.read(payload, { id, realm, atoms: asked.atoms, payee: this.#address });
+    if (typeof authorised === 'string') return authorised;
+    let taken: Taken | null = null;
+    const entered = (): void => {
+      this.#paid = asked;
+      taken = this.#entry({ ...authorised, key: authorised.payer }, id, asked, arrived);
+      this.books.push(taken);
+      this.#told('payment on the chain', taken);
+    };
+    const lost = (): void => {
+      if (!taken) return;
+      this.books.splice(this.books.indexOf(taken), 1);
+      this.#lost(taken);
+    };
+    return { authorised, moved: { entered, lost } };
+  }
+
+  #entry(of: { nonce: string; key: string }, challenge: string, asked: Asked, { headers }: Arrived): Taken {
+    return {
+      ...{ service: this.id, nonce: of.nonce, key: of.key, challenge },
+      ...{ atoms: asked.atoms, currency: asked.currency, at: this.#now() },
+      request: headers.get('x-request') ?? '',
+      purchase: headers.get('x-purchase') ?? '',
+    };
   }
 
   #afterPayment(treatment: Treatment, chance: Chance): Answered {
@@ -194,9 +277,7 @@ export class Merchant {
   }
 
   /** The wire of the sandbox rail: what is wrong with a payment, or the entry in the books. */
-  #take(payment: string, arrived: Arrived): Taken | string {
-    const credential = JSON.parse(Buffer.from(payment, 'base64url').toString('utf8')) as Credential;
-    const { challenge, payload } = credential;
+  #take(challenge: Challenge, payload: SandboxPayload, arrived: Arrived): Taken | string {
     const asked = this.#asked.get(challenge.id);
     if (!asked || asked.request !== challenge.request) return 'no such demand';
     if (this.#now() > payload.until * 1_000) return 'too late';
@@ -210,23 +291,31 @@ export class Merchant {
     }
     this.#seen.add(payload.nonce);
     this.#paid = asked;
-    return {
-      ...{ service: this.id, nonce: payload.nonce, key: payload.key, challenge: challenge.id },
-      ...{ atoms: asked.atoms, currency: asked.currency, at: this.#now() },
-      request: arrived.headers.get('x-request') ?? '',
-      purchase: arrived.headers.get('x-purchase') ?? '',
-    };
+    return this.#entry(payload, challenge.id, asked, arrived);
   }
 }
 
+interface Challenge {
+  readonly id: string;
+  readonly realm: string;
+  readonly request: string;
+}
+
+interface SandboxPayload {
+  readonly key: string;
+  readonly nonce: string;
+  readonly until: number;
+  readonly signature: string;
+}
+
 interface Credential {
-  readonly challenge: { readonly id: string; readonly realm: string; readonly request: string };
-  readonly payload: {
-    readonly key: string;
-    readonly nonce: string;
-    readonly until: number;
-    readonly signature: string;
-  };
+  readonly challenge: Challenge;
+  readonly payload: SandboxPayload | AuthorisationPayload;
+}
+
+interface Sale {
+  readonly authorised: Authorised;
+  readonly moved: Moved;
 }
 
 const RECEIPT = Buffer.from(JSON.stringify({ status: 'success', reference: 'ref-1' })).toString('base64url');

@@ -5,6 +5,7 @@ import {
   type LineEntry,
   LogReader,
   lastIn,
+  nonceOf,
   placeOf,
   type ReceiptEntry,
   readEmbedded,
@@ -74,6 +75,8 @@ export class Oracle {
   readonly #kinds = new Map<string, string[]>();
   /** Exchanges that were refused. */
   readonly #refused = new Set<string>();
+  /** Holds whose payment a chain took back: settled by the service's word, or voided by evidence. */
+  readonly #lost = new Set<string>();
   readonly #takenByHold = new Map<string, Taken>();
   readonly #takenByChallenge = new Map<string, Taken>();
   readonly #takenByRequest = new Map<string, Taken>();
@@ -103,6 +106,7 @@ export class Oracle {
     this.#standingMs = STANDING_MS + STANDING_BATCHES * slowest;
     this.#gateways = gateways;
     world.taken = (taken) => this.#fresh.push(taken);
+    world.lost = (taken) => this.#takenBack(taken);
     for (const { name } of gateways) this.#logs.set(name, new LogReader());
   }
 
@@ -194,7 +198,7 @@ export class Oracle {
       if (ends.length !== 1)
         throw new Violation('4', `hold ${hold} has ${ends.length} closing receipts: ${kinds.join(', ')}`);
       const taken = this.#takenByHold.get(hold);
-      if ((ends[0] === 'settled') !== (taken !== undefined)) {
+      if (!this.#lost.has(hold) && (ends[0] === 'settled') !== (taken !== undefined)) {
         throw new Violation(
           '2',
           `${hold} (${nonce}) is ${ends[0]} in the log, and ${taken ? 'paid' : 'not paid'} in the books`,
@@ -276,7 +280,7 @@ export class Oracle {
     if (this.#kinds.get(hold.id)?.length !== 1) throw new Violation('3', `${hold.id} is intended twice, or late`);
     if (this.#refused.has(exchange)) throw new Violation('4', `${exchange} is refused and intended`);
     const places = hold.budgets.map((line) => placeOf(line.id, line.scope, Date.parse(line.window)));
-    this.#intents.set(proof.identity.split(':')[1] ?? '', { receipt, hold: hold.id, places, gateway });
+    this.#intents.set(nonceOf(proof), { receipt, hold: hold.id, places, gateway });
     const lost = this.#lostStanding(gateway, agent?.id);
     if (lost !== undefined && this.#world.timeline.now > lost + this.#standingMs) {
       throw new Violation(
@@ -414,6 +418,24 @@ export class Oracle {
       throw new Violation('3', `${request} is paid while its hold is ${state ?? 'not there'}`);
     }
     for (const place of places) this.#judgeSpent(place, worth);
+  }
+
+  #takenBack(taken: Taken): void {
+    this.#fresh = this.#fresh.filter((one) => one !== taken);
+    const intent = this.#intents.get(taken.nonce);
+    if (!intent || this.#takenByHold.get(intent.hold) !== taken) return;
+    this.#lost.add(intent.hold);
+    this.#takenByHold.delete(intent.hold);
+    this.#takenByChallenge.delete(`${taken.service} ${taken.challenge}`);
+    this.#takenByRequest.delete(taken.request);
+    for (const [name, paid] of this.#takenByPurchase) {
+      this.#takenByPurchase.set(
+        name,
+        paid.filter((one) => one !== taken),
+      );
+    }
+    const worth = taken.atoms * (WORTH[taken.currency] ?? 0n);
+    for (const place of intent.places) this.#judgeSpent(place, -worth);
   }
 
   /** Equal requests without a key cannot be told apart: no more of them are paid than were wanted. */

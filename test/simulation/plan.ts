@@ -70,6 +70,8 @@ export interface Plan {
   readonly storm: number;
   readonly purchases: readonly PlannedPurchase[];
   readonly faults: readonly PlannedFault[];
+  /** So many nodes of a chain that services can be paid on as well; 0: there is none. */
+  readonly nodes: number;
   /** A gateway that has no wallet. */
   readonly walletless: string | null;
   /** When faults stop and everything is mended. */
@@ -103,11 +105,18 @@ export function planOf(seed: number): Plan {
   const purchases = Array.from({ length: chance.between(8, 26) }, (_, i) => purchase(chance, i, town));
   return {
     ...{ seed, store, gateways, startMs, times: 1n, storm: chance.pick([0, 0.1, 0.4]) },
+    nodes: nodesOf(seed),
     walletless: chance.happens(0.03) ? `g${chance.between(1, gateways)}` : null,
     faults: Array.from({ length: chance.between(0, 7) }, (_, i) => fault(chance, i, store, town)),
     purchases: [...purchases, ...twins(chance, purchases)],
     mendsMs: lastsMs + 8_000,
   };
+}
+
+/** In one run of four there is a chain, mostly with two nodes. Drawn apart: what else happens is the same without. */
+function nodesOf(seed: number): number {
+  const chance = new Chance(`chain ${seed}`);
+  return chance.happens(0.25) ? chance.pick([1, 2, 2]) : 0;
 }
 
 /** Often a few want the same, so that they meet at its limits. */

@@ -295,6 +295,7 @@ function mend(world: World, gateways: readonly SimulatedGateway[], oracle: Oracl
     merchant.down = false;
     merchant.honest = true;
   }
+  if (world.chain) world.chain.honest = true;
   if (world.redis) {
     world.redis.down = false;
     world.redis.cutOff.clear();

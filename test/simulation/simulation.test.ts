@@ -99,6 +99,26 @@ test('a gateway that cannot tell the store of an end tells the agent when others
   expect(coverage.get('refused payment_uncertain')).toBeGreaterThan(0);
 });
 
+test('a gateway that dies while the time of the store stands still is known to be gone', async () => {
+  const plan = planOf(4);
+  const [first] = plan.purchases;
+  if (!first) throw new Error('the plan has no purchases');
+  const purchases = Array.from({ length: 8 }, (_, i) => ({
+    ...first,
+    ...{ id: `lost${i}`, atMs: 15_000, agent: AGENTS[i % 4] ?? 'ann', service: SERVICES[i % 2] ?? 'weather' },
+    ...{ method: 'GET' as const, path: `/v1/lost${i}`, body: '', key: null, gateway: 0, atOnce: 1, tokenLastsS: 600 },
+    ...{ leavesAfterMs: null, tries: 2, stays: false, saysRetry: false, maxPrice: null, sends: 'all' as const },
+  }));
+  const faults = [
+    { id: 'back', atMs: 1_500, gateway: 1, on: null, kind: 'redisClock', byMs: -40_000 },
+    { id: 'gone', atMs: 14_000, gateway: 0, on: 'settled', kind: 'kill', downMs: 20_000 },
+  ] as const;
+  const town = { store: 'redis', gateways: 2, nodes: 0, storm: 0, walletless: null } as const;
+  const { violation, payments } = await run({ ...plan, ...town, purchases, faults });
+  expect(violation).toBeNull();
+  expect(payments).toBeGreaterThan(0);
+});
+
 test('every planted bug still fits the code it spoils', async () => {
   const names = plantedNames();
   expect(names.length).toBeGreaterThanOrEqual(25);

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LogReader, placeOf, readEmbedded } from './books.ts';
+import { LogReader, nonceOf, placeOf, readEmbedded } from './books.ts';
 import { SimulatedGateway } from './gateway.ts';
 import type { Plan } from './plan.ts';
 import { AGENTS, SERVICES } from './town.ts';
@@ -20,7 +20,7 @@ const AT_ONCE = 16;
 
 const PLAN: Plan = {
   ...{ seed: 18, store: 'embedded', gateways: 1, startMs: Date.UTC(2027, 2, 11, 3), times: TIMES, storm: 0 },
-  ...{ purchases: [], faults: [], walletless: null, mendsMs: 0 },
+  ...{ purchases: [], faults: [], nodes: 0, walletless: null, mendsMs: 0 },
 };
 
 /** Buys so many times; answers whether all books agree. */
@@ -80,7 +80,7 @@ function judge(world: World, gateway: SimulatedGateway): boolean {
     for (const { kind, hold, proof } of page) {
       if (kind !== 'settled' || !hold || !proof) continue;
       const micros = BigInt(hold.amount.replace('.', ''));
-      settled.set(proof.identity.split(':')[1] ?? '', micros);
+      settled.set(nonceOf(proof), micros);
       for (const { id, scope, window } of hold.budgets) {
         const place = placeOf(id, scope, Date.parse(window));
         counted.set(place, (counted.get(place) ?? 0n) + micros);

@@ -10,6 +10,7 @@ import type { Refusal } from '../../src/domain/refusal.ts';
 import type { ExchangeLimits, ValuedAsset } from '../../src/exchange/parts.ts';
 import { buildSet } from '../../src/policy/load.ts';
 import type { PolicySet } from '../../src/policy/set.ts';
+import { CHAIN_ID, TOKEN } from './chain-node.ts';
 
 export const ISSUER = 'https://idp.test';
 export const CURRENCY = 'USD';
@@ -20,6 +21,8 @@ export const PAYMENT_SETTLE_MS = 10_000;
 /** How long a rebuild waits for a gateway that does not come. */
 export const MISSING_AFTER_MS = 20_000;
 export const SHARED_KEY = Buffer.alloc(32, 7);
+
+export const NETWORK = `eip155:${CHAIN_ID}`;
 
 export const LIMITS: ExchangeLimits = {
   replayBodyBytes: 2_000,
@@ -39,7 +42,19 @@ export type AgentId = (typeof AGENTS)[number];
 export const ASSETS: readonly ValuedAsset[] = [
   { id: 'usd.play', network: 'sandbox', token: 'usd', decimals: 2, eip712: null, value: decimal('1') },
   { id: 'pts.play', network: 'sandbox', token: 'pts', decimals: 3, eip712: null, value: decimal('7.0003337') },
+  {
+    ...{ id: 'usd.chain', network: NETWORK, token: TOKEN, decimals: 2, value: decimal('1') },
+    eip712: { name: 'Test Dollar', version: '2' },
+  },
 ];
+
+/** Where a service is paid on the chain. */
+export const addressOf = (service: ServiceId): string =>
+  `0x${String(SERVICES.indexOf(service) + 1)
+    .padStart(2, '0')
+    .repeat(20)}`;
+
+const ADDRESSES = SERVICES.map((id) => `"${addressOf(id)}"`);
 
 /** Which policy sets there are. */
 export const POLICIES = ['usual', 'annSuspended', 'tighter', 'bobRevoked'] as const;
@@ -78,15 +93,15 @@ entitlements:
     agents: [{ team: red }]
     services: [weather, writer]
     requests: ["GET /v1/**", "POST /v1/**"]
-    assets: [usd.play, pts.play]
-    payees: [acme-weather, acme-writer]
+    assets: [usd.play, pts.play, usd.chain]
+    payees: [acme-weather, acme-writer, ${ADDRESSES.slice(0, 2).join(', ')}]
     ceiling: 0.50 USD
     budgets: [agent-hour, team-day]
   - id: blue-buys
     agents: [{ team: blue }]
     services: [weather, writer, maps]
-    assets: [usd.play, pts.play]
-    payees: [acme-weather, acme-writer, acme-maps]
+    assets: [usd.play, pts.play, usd.chain]
+    payees: [acme-weather, acme-writer, acme-maps, ${ADDRESSES.join(', ')}]
     ceiling: 0.50 USD
     budgets: [team-day, service-minute]
 guardrails:
@@ -142,6 +157,8 @@ function pemOf(byte: number): string {
 }
 
 export const WALLET_PEM = pemOf(3);
+/** The key of the wallet on the chain; it owns nothing anywhere. */
+export const CHAIN_KEY = '03'.repeat(32);
 
 let folder: string | null = null;
 

@@ -1,12 +1,16 @@
 // Everything outside of the gateways: services, the shared store, the weather, the clock that tells the truth; and the
 // story of what happened.
+import type { AskNode } from '../../src/rail/json-rpc.ts';
+import { SimulatedChain } from './chain.ts';
+import { askNode, LIES, type Lie } from './chain-node.ts';
+import { ChainTill } from './chain-till.ts';
 import { Merchant, type Taken } from './merchant.ts';
 import type { Moment, Plan } from './plan.ts';
 import { Chance } from './random.ts';
 import { RedisModel } from './redis/model.ts';
 import type { RedisWorld } from './redis/world-link.ts';
 import { type Life, Timeline } from './timeline.ts';
-import { SERVICES } from './town.ts';
+import { addressOf, SERVICES, type ServiceId } from './town.ts';
 
 /** How many of the last writes a Redis can forget. */
 const REDIS_REMEMBERS = 40;
@@ -17,10 +21,13 @@ export class World {
   readonly timeline: Timeline;
   readonly merchants: ReadonlyMap<string, Merchant>;
   readonly redis: (RedisWorld & { skewMs: number }) | null;
+  readonly chain: SimulatedChain | null;
   /** How likely a call meets bad weather, from 0 to 1. */
   storm: number;
   /** Told of each payment that was taken. */
   taken: (taken: Taken) => void = () => {};
+  /** Told of each that a chain took back for good. */
+  lost: (taken: Taken) => void = () => {};
   /** Told of what faults can wait for, and of whose hold it is. */
   moment: (what: Moment, hold: string) => void = () => {};
   readonly keepsImages: boolean;
@@ -38,6 +45,7 @@ export class World {
     this.timeline = new Timeline(plan.startMs);
     this.keepsImages = plan.faults.some(({ kind }) => kind === 'powerLoss');
     this.redis = plan.store === 'redis' ? this.#openRedis() : null;
+    this.chain = plan.nodes > 0 ? new SimulatedChain(this.timeline, this.chanceOf('chain'), this.covered) : null;
     this.merchants = new Map(SERVICES.map((id) => [id, this.#openMerchant(id)]));
   }
 
@@ -89,9 +97,25 @@ export class World {
     return world;
   }
 
-  #openMerchant(id: string): Merchant {
+  /** How a process asks the nodes of the chain; of two the second may lie. */
+  nodesFor(life: Life): AskNode[] {
+    const { chain, timeline, covered: told, chanceOf: seed } = this;
+    if (!chain) return [];
+    const lie = this.plan.nodes > 1 ? this.chanceOf('lie').weighted<Lie>(LIES) : 'nothing';
+    const common = { chain, timeline, told, seed, storm: () => this.storm };
+    return Array.from({ length: this.plan.nodes }, (_, i) =>
+      askNode({ ...common, name: `node ${i + 1}`, lie: i === 1 ? lie : 'nothing' }, life),
+    );
+  }
+
+  #openMerchant(id: ServiceId): Merchant {
     return new Merchant({
-      ...{ id, payee: `acme-${id}`, now: () => this.timeline.now },
+      ...{ id, payee: `acme-${id}`, address: addressOf(id), now: () => this.timeline.now },
+      till: this.chain && new ChainTill(this.chain, this.timeline),
+      lost: (taken) => {
+        this.story('chain', `takes back what ${taken.request} paid`);
+        this.lost(taken);
+      },
       seed: (name) => this.chanceOf(`merchant ${id} ${name}`),
       told: (what, taken) => {
         this.covered(what);
