@@ -4,7 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A challenge that another purchase answers is paid once more.',
   store: 'embedded',
-  seed: 18,
+  seed: 20,
   changes: [
     {
       file: 'src/budget/embedded-holds.ts',

@@ -3,7 +3,7 @@ import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
   says: 'Receipts of a commit that failed are not taken away when the file is opened again.',
-  seed: 6,
+  seed: 29,
   changes: [
     {
       file: 'src/state/batch.ts',

@@ -4,7 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A gateway does not notice that the shared store has forgotten what it acknowledged.',
   store: 'redis',
-  seed: 213,
+  seed: 203,
   changes: [
     {
       file: 'src/budget/fence.lua',

@@ -4,7 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'What is held is left out when a purchase is compared with the limit.',
   store: 'redis',
-  seed: 11,
+  seed: 17,
   changes: [
     {
       file: 'src/budget/hold.lua',

@@ -4,7 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'An outcome that is applied again counts again.',
   store: 'embedded',
-  seed: 8,
+  seed: 36,
   changes: [
     {
       file: 'src/budget/embedded-holds.ts',

@@ -4,7 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'An Idempotency-Key is free again once its purchase is settled, in the shared store.',
   store: 'redis',
-  seed: 5,
+  seed: 27,
   changes: [
     {
       file: 'src/budget/ends.lua',
