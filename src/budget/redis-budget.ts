@@ -27,7 +27,7 @@ export interface RedisBudgetOptions extends BudgetOptions, RedisPlace {
   readonly notes: Notes;
   /** How long a rebuild waits for a gateway that does not come; ms. */
   readonly missingAfterMs: number;
-  /** How long a store that nobody knows stays closed; {@link CLOSED_MS} unless a test is about something else. */
+  /** How long a generation stays closed; {@link CLOSED_MS} unless a test is about something else. */
   readonly closedMs?: number;
 }
 
