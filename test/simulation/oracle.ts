@@ -91,7 +91,7 @@ export class Oracle {
   #stops: ReadonlySet<string> = new Set();
   #newest = 0;
   #generation = 0;
-  /** The generation in which the store has forgotten something. */
+  /** The newest generation in which the store has forgotten something; an older one comes back only by forgetting. */
   #damaged = -1;
   readonly #dropped = new Map<string, LineEntry>();
   #version = -1;
@@ -302,7 +302,7 @@ export class Oracle {
   }
 
   #judgeStore({ holds, lines, stops, generation, bringing, open }: StoreEntries): void {
-    if (generation !== this.#generation || !open || generation === this.#damaged) {
+    if (generation !== this.#generation || !open || generation <= this.#damaged) {
       // What is being rebuilt is incomplete, and nobody counts on it before it is open.
       this.#generation = generation;
       this.#holds = new Map();
