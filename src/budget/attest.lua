@@ -1,8 +1,9 @@
 -- Everything of a log has been brought to this generation. KEYS: clock. Then: the log, and whether it speaks `itself` or
--- is spoken `for`, since it did not come.
+-- is spoken `for`, since it did not come; and the generation's name: late, it is not about another of the same number.
 local log, how = ASKED[1], ASKED[2]
 local now, high = clock()
 local epoch = bringing()
+if epoch.name ~= ASKED[3] then lost('the generation has gone') end
 tick(now, high)
 redis.call('HSET', C .. 'members', 'gen:' .. log, text(epoch.gen))
 if how == 'itself' then

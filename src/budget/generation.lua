@@ -9,11 +9,11 @@ end
 
 -- The generation that is on record, or nil.
 local function epoch_of()
-  local found = redis.call('HMGET', C .. 'epoch', 'gen', 'state', 'run', 'since', 'opens')
+  local found = redis.call('HMGET', C .. 'epoch', 'gen', 'state', 'run', 'since', 'opens', 'name')
   if not found[1] then return nil end
   return {
     gen = whole(found[1], 'epoch'), state = found[2], run = found[3], since = whole(found[4], 'epoch'),
-    opens = whole(found[5], 'epoch'),
+    opens = whole(found[5], 'epoch'), name = found[6] or '',
   }
 end
 
@@ -45,7 +45,7 @@ local function stand(epoch)
     redis.call('HSET', C .. 'epoch', 'state', 'open')
     how = 'opened'
   end
-  local answer = { how, text(epoch.gen), text(KEPT), text(NOW), text(epoch.since) }
+  local answer = { how, text(epoch.gen), text(KEPT), text(NOW), text(epoch.since), epoch.name }
   for _, one in ipairs(logs()) do
     local listed = how == 'waiting' and one.gen ~= epoch.gen or how ~= 'waiting' and one.log ~= LOG
     if listed then answer[#answer + 1] = one.log end

@@ -1,9 +1,9 @@
 -- A gateway comes, or comes back: is what the store holds what everybody knows that it held? Otherwise a new generation
 -- begins. Can be repeated. KEYS: clock, heartbeat. Then: the generation it knows, the newest receipt that is sealed, the
 -- latest time of the store that it knows, how long a generation stays closed, the generation in which something was
--- found missing (or nothing), and the logs that it knows of.
+-- found missing (or nothing), a name for the generation that it may have to begin, and the logs that it knows of.
 local known, sealed, latest = whole(ASKED[1], 'argument'), whole(ASKED[2], 'argument'), whole(ASKED[3], 'argument')
-local closed, broken = whole(ASKED[4], 'argument'), ASKED[5]
+local closed, broken, name = whole(ASKED[4], 'argument'), ASKED[5], ASKED[6]
 
 -- What is not of its type or unreadable was not written by us, and nothing of it counts.
 local function mended(key, kind)
@@ -56,12 +56,12 @@ local function unguarded()
   return not (found and mark)
 end
 
--- It stays closed for a moment, also where nobody is missing: whoever else counted in the store comes meanwhile. The
+-- One of the same number may have been forgotten: its name tells them apart. It stays closed for a moment, also where nobody is missing: whoever else counted in the store comes meanwhile. The
 -- server's own time measures it: after a failover to a clock that is behind, the store's stands still for a while.
 local function begin(gen)
-  epoch = { gen = gen, state = 'rebuilding', run = server(), since = now, opens = RAW + closed }
+  epoch = { gen = gen, state = 'rebuilding', run = server(), since = now, opens = RAW + closed, name = name }
   redis.call('HSET', C .. 'epoch', 'gen', text(gen), 'state', 'rebuilding', 'run', epoch.run, 'since', text(now),
-    'opens', text(epoch.opens))
+    'opens', text(epoch.opens), 'name', name)
   redis.call('ZADD', C .. text(gen) .. ':open', '0', '.')
 end
 
@@ -78,9 +78,9 @@ redis.call('SET', C .. 'clock', text(now))
 redis.call('SET', KEYS[2], beaten(now), 'PX', text(KEY_STAYS + HEARD))
 KEPT = math.max(member('mark:' .. LOG) or 0, KNOWN)
 redis.call('HSET', C .. 'members', 'life:' .. LOG, LIFE, 'mark:' .. LOG, text(KEPT), 'seq:' .. LOG, text(sealed))
-for i = 6, #ASKED do redis.call('HSETNX', C .. 'members', 'gen:' .. ASKED[i], '0') end
+for i = 7, #ASKED do redis.call('HSETNX', C .. 'members', 'gen:' .. ASKED[i], '0') end
 redis.call('HSETNX', C .. 'members', 'gen:' .. LOG, '0')
 
 local attested = member('gen:' .. LOG) == epoch.gen and not redis.call('HGET', C .. 'members', 'guess:' .. LOG)
 if attested then return stand(epoch) end
-return { 'bring', text(epoch.gen), text(KEPT), text(now), text(epoch.since) }
+return { 'bring', text(epoch.gen), text(KEPT), text(now), text(epoch.since), epoch.name }

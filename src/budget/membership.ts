@@ -34,6 +34,7 @@ export class Membership {
   why = 'the store was not joined yet';
   #generation: number | null = null;
   #sent = 0;
+  #comings = 0;
   #acknowledged = 0;
   #onAstray: (why: string) => void = () => {};
 
@@ -57,6 +58,12 @@ export class Membership {
     this.known = generation;
     this.broken = null;
     this.#generation = generation;
+  }
+
+  /** A name of its own for each time that it comes to the store. */
+  coming(): string {
+    this.#comings += 1;
+    return `${this.life}.${this.#comings}`;
   }
 
   /** A mark of its own for a step that writes; they only go up. */

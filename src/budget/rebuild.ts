@@ -36,8 +36,8 @@ export type Standing =
 /** How far one generation has been brought what is ours. */
 interface Progress {
   readonly generation: number;
-  /** When it began, by the store's clock: which of those with this number it is. */
-  readonly since: number;
+  /** Which of those with this number it is. */
+  readonly name: string;
   /** The newest receipt that the account has taken in. */
   readonly sealed: number;
   orders: boolean;
@@ -47,8 +47,8 @@ interface Progress {
   done: boolean;
 }
 
-function beginning(generation: number, since: number, sealed: number): Progress {
-  return { generation, since, sealed, orders: false, lines: false, after: '', done: false };
+function beginning(generation: number, name: string, sealed: number): Progress {
+  return { generation, name, sealed, orders: false, lines: false, after: '', done: false };
 }
 
 const HOLDS_PAGE = 200;
@@ -66,7 +66,7 @@ export class Rebuild {
   #terms = new Map<string, string>();
   readonly #peers = new Map<string, Peer>();
   /** How far what is ours was brought to the newest generation. */
-  #progress = beginning(0, 0, 0);
+  #progress = beginning(0, '', 0);
   #reached = false;
   #cloneAt: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -191,13 +191,13 @@ export class Rebuild {
    * that nothing is ever too low, also where others count already.
    * What a try did not come to, the next one goes on with.
    */
-  #bring({ generation, since, now }: Bring): Promise<Stand> {
+  #bring({ generation, name, now }: Bring): Promise<Stand> {
     const { members, membership, account } = this.#parts;
     return this.#orBroken(generation, async () => {
       // Folded once for a generation: what is brought in pieces must be one and the same account.
       // A store that forgot a generation before it opened begins one of the same number: it has nothing of ours.
-      if (this.#progress.generation !== generation || this.#progress.since !== since) {
-        this.#progress = beginning(generation, since, await account.fold());
+      if (this.#progress.generation !== generation || this.#progress.name !== name) {
+        this.#progress = beginning(generation, name, await account.fold());
       }
       const progress = this.#progress;
       if (!progress.done) {
@@ -209,7 +209,7 @@ export class Rebuild {
         await this.#bringHolds(progress, places, now);
         progress.done = true;
       }
-      return members.attest(generation, membership.log, 'itself');
+      return members.attest(progress, membership.log, 'itself');
     });
   }
 
@@ -267,7 +267,7 @@ export class Rebuild {
       now = await this.#orBroken(stand.generation, async () => {
         const whose = { log, how: 'guess' as const, mark: Math.max(0, peer.mark) };
         await this.#bringLines(stand.generation, whose, totalsOf(peer.statement), this.#places(stand.now));
-        return members.attest(stand.generation, log, 'for');
+        return members.attest(stand, log, 'for');
       });
       if (peer.givenUp) continue;
       const given: Peer = { ...peer, givenUp: true };

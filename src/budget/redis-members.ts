@@ -25,6 +25,8 @@ export type Stand =
 /** A generation; times by the store's clock, ms since 1970. */
 interface Generation {
   readonly generation: number;
+  /** Which of those with this number it is: what a store forgot is begun again. */
+  readonly name: string;
   /** The highest mark of this log that the store has. */
   readonly mark: number;
   readonly now: number;
@@ -101,7 +103,15 @@ export class RedisMembers {
   async join(sealed: number, peers: readonly string[]): Promise<Stand> {
     const { membership, closedMs } = this.#options;
     const { known, latest, broken, life } = membership;
-    const args = [`${known}`, `${sealed}`, `${latest}`, `${closedMs}`, `${broken ?? ''}`, ...peers];
+    const args = [
+      `${known}`,
+      `${sealed}`,
+      `${latest}`,
+      `${closedMs}`,
+      `${broken ?? ''}`,
+      membership.coming(),
+      ...peers,
+    ];
     return this.#stand(await this.#run(null, SCRIPTS.join, [this.#keys.beat(life)], args));
   }
 
@@ -135,8 +145,12 @@ export class RedisMembers {
   }
 
   /** Everything of a log is there; `for` one that did not come. */
-  async attest(generation: number, log: string, how: 'itself' | 'for'): Promise<Stand> {
-    return this.#stand(await this.#run(generation, SCRIPTS.attest, [], [log, how]));
+  async attest(
+    { generation, name }: Pick<Generation, 'generation' | 'name'>,
+    log: string,
+    how: 'itself' | 'for',
+  ): Promise<Stand> {
+    return this.#stand(await this.#run(generation, SCRIPTS.attest, [], [log, how, name]));
   }
 
   /** Tells the others what this gateway spent, and learns what they say that is newer than what is known. */
@@ -168,9 +182,9 @@ export class RedisMembers {
     const [kind, first, ...rest] = answers.readTexts(answer);
     if (kind === 'older') return { kind, recorded: Number(first) };
     if (kind === 'cloned') return { kind, at: Number(first) };
-    const [mark, now, since, ...logs] = rest;
+    const [mark, now, since, name = '', ...logs] = rest;
     const generation = {
-      generation: Number(first),
+      ...{ generation: Number(first), name },
       ...{ mark: Number(mark), now: Number(now), since: Number(since) },
     };
     this.#options.membership.acknowledge(generation.mark);

@@ -44,8 +44,9 @@ export async function openBare(options: RedisBudgetOptions) {
   const store = new RedisStore({ ...options, membership, sealed: () => 0 }, redis, connect);
   const members = new RedisMembers({ ...options, membership, closedMs: 0 }, redis);
   await store.open();
-  await members.join(0, []);
-  await members.attest(1, options.log, 'itself');
+  const stand = await members.join(0, []);
+  if (!('name' in stand)) throw new Error('the store is somebody else’s');
+  await members.attest(stand, options.log, 'itself');
   membership.enter(1);
   const place = { life: 'life', generation: () => membership.generation, agreed: async () => {} };
   const budget: Budget = new StoreBudget(store, options, { ...place, letGo: async () => store.disconnect() });

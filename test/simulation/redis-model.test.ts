@@ -84,9 +84,10 @@ test('answers and data are those of a real server over thousands of random steps
   const joined = async (link: RedisLink) => {
     const membership = new Membership('a', 'a:life');
     const members = new RedisMembers({ ...options, membership }, link);
-    await members.join(0, []);
+    const stand = await members.join(0, []);
+    if (!('name' in stand)) throw new Error('the store is somebody else’s');
     await bring(members, start);
-    await members.attest(1, 'a', 'itself');
+    await members.attest(stand, 'a', 'itself');
     membership.enter(1);
     return new RedisStore({ ...options, membership }, link, () => link);
   };
