@@ -4,6 +4,7 @@ local log, how = ASKED[1], ASKED[2]
 local now, high = clock()
 local epoch = bringing()
 if epoch.name ~= ASKED[3] then lost('the generation has gone') end
+if how == 'for' and came(log, epoch.gen) then return stand(epoch) end
 tick(now, high)
 redis.call('HSET', C .. 'members', 'gen:' .. log, text(epoch.gen))
 if how == 'itself' then

@@ -53,6 +53,11 @@ local function stand(epoch)
   return answer
 end
 
+-- Has this log's own gateway brought everything? Then nobody speaks for it any more, however late that is said.
+local function came(log, gen)
+  return member('gen:' .. log) == gen and not redis.call('HGET', C .. 'members', 'guess:' .. log)
+end
+
 -- For steps that bring something to a generation: it is still the one, on the server where it began, and still ours.
 local function bringing()
   local epoch = epoch_of()

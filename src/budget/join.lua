@@ -81,6 +81,5 @@ redis.call('HSET', C .. 'members', 'life:' .. LOG, LIFE, 'mark:' .. LOG, text(KE
 for i = 7, #ASKED do redis.call('HSETNX', C .. 'members', 'gen:' .. ASKED[i], '0') end
 redis.call('HSETNX', C .. 'members', 'gen:' .. LOG, '0')
 
-local attested = member('gen:' .. LOG) == epoch.gen and not redis.call('HGET', C .. 'members', 'guess:' .. LOG)
-if attested then return stand(epoch) end
+if came(LOG, epoch.gen) then return stand(epoch) end
 return { 'bring', text(epoch.gen), text(KEPT), text(now), text(epoch.since), epoch.name }

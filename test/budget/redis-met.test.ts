@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openRedisBudget, type SharedBudget } from '../../src/budget/redis-budget.ts';
 import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
-import { redisOptions } from './redis-house.ts';
+import { openBare, redisOptions } from './redis-house.ts';
 
 describe.skipIf(!redisAvailable)('members', () => {
   let server: RedisServer;
@@ -45,6 +45,15 @@ describe.skipIf(!redisAvailable)('members', () => {
     expect([...a.rebuild.peers.keys()]).toEqual(['b']);
     expect(await admin.hget('{test}:members', 'gen:b')).toBe('2');
     await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
+  });
+
+  test('whoever has come is spoken for by nobody any more, however late that is said', async () => {
+    const house = await openBare(redisOptions(server.url, { log: 'a' }));
+    const line = { budget: 'purse', scope: '["x"]', key: '6:purse:["x"]', windowStart: 0, expiresAt: null };
+    const total = { ...line, settled: 5n, held: 0n, payments: 1 };
+    await house.members.bringLines(1, { log: 'a', how: 'guess', mark: 0 }, [total]);
+    expect((await admin.keys('*')).filter((key) => key.includes(':l:'))).toEqual([]);
+    house.store.disconnect();
   });
 
   test('one that came later waits for those that were there, and speaks for them in the end', async () => {
