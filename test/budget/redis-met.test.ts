@@ -49,7 +49,7 @@ describe.skipIf(!redisAvailable)('members', () => {
 
   test('whoever has come is spoken for by nobody any more, however late that is said', async () => {
     const house = await openBare(redisOptions(server.url, { log: 'a' }));
-    const line = { budget: 'purse', scope: '["x"]', key: '6:purse:["x"]', windowStart: 0, expiresAt: null };
+    const line = { budget: 'purse', scope: '["x"]', key: 0, windowStart: 0, expires: null };
     const total = { ...line, settled: 5n, held: 0n, payments: 1 };
     await house.members.bringLines(1, { log: 'a', how: 'guess', mark: 0 }, [total]);
     expect((await admin.keys('*')).filter((key) => key.includes(':l:'))).toEqual([]);
