@@ -39,7 +39,7 @@ export interface SharedBudget {
   onAstray(callback: (why: string) => void): void;
 }
 
-/** A bit over two heartbeats: gateways that know better than a store that is new have found it by then. */
+/** A bit over two heartbeats: by then every gateway that counted in the store has found that it forgot. */
 export const CLOSED_MS = 1_100;
 const JOINED_WITHIN_MS = 5_000;
 const AGAIN_MS = 50;

@@ -56,6 +56,21 @@ describe.skipIf(!redisAvailable)('members', () => {
     house.store.disconnect();
   });
 
+  test('what was brought to a generation that is forgotten is not attested to the next of its number', async () => {
+    const house = await openBare(redisOptions(server.url, { log: 'a' }));
+    const joined = async () => {
+      await admin.flushall();
+      const stand = await house.members.join(0, []);
+      if (!('name' in stand)) throw new Error('the store is somebody else’s');
+      return stand;
+    };
+    const [forgotten, next] = [await joined(), await joined()];
+    expect(next.generation).toBe(forgotten.generation);
+    await expect(house.members.attest(forgotten, 'a', 'itself')).rejects.toThrow();
+    expect(await house.members.attest(next, 'a', 'itself')).toMatchObject({ kind: 'opened' });
+    house.store.disconnect();
+  });
+
   test('one that came later waits for those that were there, and speaks for them in the end', async () => {
     const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, missingAfterMs: 0 }));
     const a = await open('a');

@@ -1,20 +1,13 @@
 // How a service of the simulation is paid on the chain: what it asks for (draft-evm-charge-00), and what it does with
 // an authorisation, at once or when it likes.
 import { encodePacked, keccak256 } from 'viem/utils';
+import type { Authorisation } from '../fakes/chain.ts';
 import type { Authorised, SimulatedChain } from './chain.ts';
 import { CHAIN_ID, TOKEN } from './chain-node.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What the payload of an evm credential says. */
-export interface AuthorisationPayload {
-  readonly type: 'authorization';
-  readonly from: string;
-  readonly to: string;
-  readonly value: string;
-  readonly validAfter: string;
-  readonly validBefore: string;
-  readonly nonce: string;
-}
+export type AuthorisationPayload = Authorisation & { readonly type: 'authorization' };
 
 /** What was asked for, and by whom. */
 interface Asked {

@@ -2,7 +2,7 @@
 // shrunk, and planted bugs are found. The long run is `npm run simulate`.
 import { expect, test } from 'vitest';
 import { huntOne, plantedNames } from './hunt-all.ts';
-import { planOf } from './plan.ts';
+import { type Plan, type PlannedPurchase, planOf } from './plan.ts';
 import { fits, type Planted } from './plant.ts';
 import { run } from './run.ts';
 import { Life, Timeline } from './timeline.ts';
@@ -81,19 +81,24 @@ test('requests have bodies: what is too large to be kept is not paid for', async
   expect(payments).toBe(0);
 });
 
-test('a gateway that cannot tell the store of an end tells the agent when others count it as gone', async () => {
-  const plan = planOf(4);
+/** Purchases without a key at the first gateway, from these moments on. */
+function keyless(plan: Plan, name: string, moments: readonly number[]): PlannedPurchase[] {
   const [first] = plan.purchases;
   if (!first) throw new Error('the plan has no purchases');
-  const purchases = Array.from({ length: 12 }, (_, i) => ({
+  return moments.map((atMs, i) => ({
     ...first,
-    ...{ id: `lone${i}`, atMs: 5_000 + i, agent: AGENTS[i % 4] ?? 'ann', service: SERVICES[i % 2] ?? 'weather' },
-    ...{ method: 'GET' as const, path: `/v1/lone${i}`, body: '', key: null, gateway: 0, atOnce: 1, tokenLastsS: 600 },
-    ...{ leavesAfterMs: null, tries: 2, stays: false, saysRetry: false, maxPrice: null, sends: 'all' as const },
+    ...{ id: `${name}${i}`, atMs, agent: AGENTS[i % 4] ?? 'ann', service: SERVICES[i % 2] ?? 'weather' },
+    ...{ method: 'GET', path: `/v1/${name}${i}`, body: '', key: null, gateway: 0, atOnce: 1, tokenLastsS: 600 },
+    ...{ leavesAfterMs: null, tries: 2, stays: false, saysRetry: false, maxPrice: null, sends: 'all' },
   }));
+}
+
+test('a gateway that cannot tell the store of an end tells the agent when others count it as gone', async () => {
+  const plan = planOf(4);
+  const moments = Array.from({ length: 12 }, (_, i) => 5_000 + i);
   const faults = [{ id: 'away', atMs: 5_000, gateway: 0, on: 'taken', kind: 'cutOff', ms: 9_000 }] as const;
   const town = { store: 'redis', gateways: 2, storm: 0, walletless: null } as const;
-  const { violation, coverage } = await run({ ...plan, ...town, purchases, faults });
+  const { violation, coverage } = await run({ ...plan, ...town, purchases: keyless(plan, 'lone', moments), faults });
   expect(violation).toBeNull();
   expect(coverage.get('fault store')).toBeGreaterThan(0);
   expect(coverage.get('refused payment_uncertain')).toBeGreaterThan(0);
@@ -101,20 +106,28 @@ test('a gateway that cannot tell the store of an end tells the agent when others
 
 test('a gateway that dies while the time of the store stands still is known to be gone', async () => {
   const plan = planOf(4);
-  const [first] = plan.purchases;
-  if (!first) throw new Error('the plan has no purchases');
-  const purchases = Array.from({ length: 8 }, (_, i) => ({
-    ...first,
-    ...{ id: `lost${i}`, atMs: 15_000, agent: AGENTS[i % 4] ?? 'ann', service: SERVICES[i % 2] ?? 'weather' },
-    ...{ method: 'GET' as const, path: `/v1/lost${i}`, body: '', key: null, gateway: 0, atOnce: 1, tokenLastsS: 600 },
-    ...{ leavesAfterMs: null, tries: 2, stays: false, saysRetry: false, maxPrice: null, sends: 'all' as const },
-  }));
+  const moments = Array.from({ length: 8 }, () => 15_000);
   const faults = [
     { id: 'back', atMs: 1_500, gateway: 1, on: null, kind: 'redisClock', byMs: -40_000 },
     { id: 'gone', atMs: 14_000, gateway: 0, on: 'settled', kind: 'kill', downMs: 20_000 },
   ] as const;
   const town = { store: 'redis', gateways: 2, nodes: 0, storm: 0, walletless: null } as const;
-  const { violation, payments } = await run({ ...plan, ...town, purchases, faults });
+  const { violation, payments } = await run({ ...plan, ...town, purchases: keyless(plan, 'lost', moments), faults });
+  expect(violation).toBeNull();
+  expect(payments).toBeGreaterThan(0);
+});
+
+test('a rebuild that is flushed and begins anew while the time of the store stands still forgets nothing', async () => {
+  const plan = planOf(4);
+  const moments = Array.from({ length: 8 }, (_, i) => 5_000 + 100 * i);
+  const faults = [
+    { id: 'back', atMs: 7_300, gateway: 0, on: null, kind: 'redisClock', byMs: -40_000 },
+    { id: 'other', atMs: 10_300, gateway: 0, on: null, kind: 'redisRestarts', ms: 6_400, forgets: 0 },
+    { id: 'slow', atMs: 12_300, gateway: 0, on: null, kind: 'diskSlow', ms: 8_400, stallMs: 900 },
+    { id: 'empty', atMs: 19_000, gateway: 1, on: null, kind: 'redisFlushed' },
+  ] as const;
+  const town = { store: 'redis', gateways: 4, nodes: 0, storm: 0, walletless: null } as const;
+  const { violation, payments } = await run({ ...plan, ...town, purchases: keyless(plan, 'kept', moments), faults });
   expect(violation).toBeNull();
   expect(payments).toBeGreaterThan(0);
 });
