@@ -92,6 +92,7 @@ export class Buyers {
     return [
       ...(purchase.sends === 'noToken' ? [] : ['Purser-Token', `${purchase.agent}~${ends}`]),
       ...(purchase.sends === 'ownPayment' ? ['Authorization', 'Payment e30'] : []),
+      ...(purchase.sends === 'misspelt' ? ['Purser-Max-Prise', '0.01 USD'] : []),
       ...['X-Request', request, 'X-Purchase', purchase.id],
       ...(purchase.key === null ? [] : ['Idempotency-Key', purchase.key]),
       ...(purchase.maxPrice === null ? [] : ['Purser-Max-Price', purchase.maxPrice]),

@@ -58,7 +58,7 @@ const NO_MONEY_CODES = new Set([
   ],
   ...['over_max_price', 'rail_unavailable', 'budget_exceeded', 'service_paused', 'stopped', 'slow_down'],
   ...['idempotency_mismatch', 'body_too_large', 'upstream_unreachable', 'upstream_timeout', 'store_unavailable'],
-  ...['ledger_unavailable', 'in_flight', 'already_paid'],
+  ...['ledger_unavailable', 'in_flight', 'already_paid', 'header_malformed'],
 ]);
 
 /** Heartbeats that were answered are not further apart than this, also on bad links, but for pauses; ms. */
@@ -409,7 +409,7 @@ export class Oracle {
     once(this.#takenByHold, hold, taken, 'hold');
     once(this.#takenByChallenge, `${taken.service} ${taken.challenge}`, taken, 'challenge');
     once(this.#takenByRequest, request, taken, 'request');
-    this.#judgePurchase(taken);
+    this.#judgePurchase(taken, micros);
     if (this.#closed.has(request)) throw new Violation('5', `${request} was refused, and is paid`);
     const state = this.#holds.get(hold)?.state;
     // A store that has forgotten it is about to be rebuilt.
@@ -439,9 +439,11 @@ export class Oracle {
   }
 
   /** Equal requests without a key cannot be told apart: no more of them are paid than were wanted. */
-  #judgePurchase(taken: Taken): void {
+  #judgePurchase(taken: Taken, micros: bigint): void {
     const { purchases } = this.#world.plan;
     const one = purchases.find(({ id }) => id === taken.purchase);
+    const most = one ? mostFor(one) : null;
+    if (most !== null && micros > most) throw new Violation('3', `${taken.request} buys for ${micros} of ${most}`);
     const equal = ({ agent, service, method, path, body, key }: PlannedPurchase): string | null =>
       key === null ? JSON.stringify([agent, service, method, path, body]) : null;
     const name = (one && equal(one)) ?? taken.purchase;
@@ -483,6 +485,15 @@ const MOVES: Readonly<Record<string, readonly string[]>> = {
   held: ['exposed', 'voided'],
   exposed: ['settled', 'voided'],
 };
+
+/** What each limit that agents name is in the only currency that is paid in, micro-units. */
+const MAX_PRICES: Readonly<Record<string, bigint>> = { '0.01 USD': 10_000n, '0.05 USD': 50_000n, '1 EUR': 0n };
+
+/** The most that a purchase may cost by how it is asked for, in micro-units; null: nothing is said of it. */
+function mostFor({ agent, sends, maxPrice }: PlannedPurchase): bigint | null {
+  if (agent === 'eve' || agent === 'forged' || sends !== 'all') return 0n;
+  return maxPrice === null ? null : (MAX_PRICES[maxPrice] ?? 0n);
+}
 
 function once(map: Map<string, Taken>, name: string, taken: Taken, what: string): void {
   const before = map.get(name);

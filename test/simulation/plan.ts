@@ -24,7 +24,7 @@ export interface PlannedPurchase {
   readonly maxPrice: string | null;
   readonly tokenLastsS: number;
   /** What is wrong with its headers. */
-  readonly sends: 'all' | 'noToken' | 'ownPayment';
+  readonly sends: 'all' | 'noToken' | 'ownPayment' | 'misspelt';
 }
 
 /** What can go wrong, and what people do. */
@@ -108,7 +108,7 @@ export function planOf(seed: number): Plan {
     nodes: nodesOf(seed),
     walletless: chance.happens(0.03) ? `g${chance.between(1, gateways)}` : null,
     faults: Array.from({ length: chance.between(0, 7) }, (_, i) => fault(chance, i, store, town)),
-    purchases: [...purchases, ...twins(chance, purchases)],
+    purchases: misspelling(seed, [...purchases, ...twins(chance, purchases)]),
     mendsMs: lastsMs + 8_000,
   };
 }
@@ -117,6 +117,13 @@ export function planOf(seed: number): Plan {
 function nodesOf(seed: number): number {
   const chance = new Chance(`chain ${seed}`);
   return chance.happens(0.25) ? chance.pick([1, 2, 2]) : 0;
+}
+
+/** In one run of ten an agent misspells a header. Drawn apart as well. */
+function misspelling(seed: number, purchases: readonly PlannedPurchase[]): PlannedPurchase[] {
+  const chance = new Chance(`headers ${seed}`);
+  const at = chance.happens(0.1) ? chance.between(0, purchases.length - 1) : -1;
+  return purchases.map((one, i) => (i === at ? { ...one, sends: 'misspelt' } : one));
 }
 
 /** Often a few want the same, so that they meet at its limits. */
