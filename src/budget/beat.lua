@@ -2,8 +2,9 @@
 local sealed = whole(ASKED[1], 'argument')
 
 local now, high = clock()
--- Nothing else would tell an empty list of open holds from one that was lost.
+-- Nothing else would tell an empty list of open holds, or of stops, from one that was lost.
 if not redis.call('ZSCORE', T .. 'open', '.') then lost('open') end
+if not redis.call('HGET', C .. 'stop', '.') then lost('stop') end
 sweep(now, SWEEP_BEAT)
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now), 'LIMIT', 0, SWEEP_BEAT)) do
   local readable, hold = pcall(hold_of, id)

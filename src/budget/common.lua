@@ -116,10 +116,11 @@ local function counters(key, start)
   return { s = whole(found[1], key), h = whole(found[2], key), n = whole(found[3], key) }
 end
 
--- The stop that forbids a payment, the widest first.
+-- The stop that forbids a payment, the widest first. A list without the mark that each generation gives it was lost.
 local function stop_of(agent, service, wallet)
-  local names = { 'all:*', 'agent:' .. agent, 'service:' .. service, 'wallet:' .. wallet }
+  local names = { 'all:*', 'agent:' .. agent, 'service:' .. service, 'wallet:' .. wallet, '.' }
   local found = redis.call('HMGET', C .. 'stop', unpack(names))
+  if not found[5] then lost('stop') end
   for i = 1, 4 do
     if found[i] then return { 'stopped', names[i], found[i] } end
   end

@@ -50,19 +50,22 @@ local function half_brought()
   return gen == text(epoch.gen) and whose ~= LIFE and member('gen:' .. LOG) ~= epoch.gen
 end
 
--- Every generation begins with a mark in the list of its open holds: without it the list was lost, and not empty.
+-- Every generation begins with a mark in the list of its open holds and in that of the stops: without it a list was
+-- lost, and not empty.
 local function unguarded()
   local found, mark = pcall(redis.call, 'ZSCORE', C .. text(epoch.gen) .. ':open', '.')
-  return not (found and mark)
+  return not (found and mark and redis.call('HGET', C .. 'stop', '.'))
 end
 
--- One of the same number may have been forgotten: its name tells them apart. It stays closed for a moment, also where nobody is missing: whoever else counted in the store comes meanwhile. The
--- server's own time measures it: after a failover to a clock that is behind, the store's stands still for a while.
+-- One of the same number may have been forgotten: its name tells them apart. It stays closed for a moment, also where
+-- nobody is missing: whoever else counted in the store comes meanwhile. The server's own time measures it: after a
+-- failover to a clock that is behind, the store's stands still for a while.
 local function begin(gen)
   epoch = { gen = gen, state = 'rebuilding', run = server(), since = now, opens = RAW + closed, name = name }
   redis.call('HSET', C .. 'epoch', 'gen', text(gen), 'state', 'rebuilding', 'run', epoch.run, 'since', text(now),
     'opens', text(epoch.opens), 'name', name)
   redis.call('ZADD', C .. text(gen) .. ':open', '0', '.')
+  redis.call('HSET', C .. 'stop', '.', '')
 end
 
 local highest = known

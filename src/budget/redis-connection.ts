@@ -1,5 +1,7 @@
 // One connection to the budget's Redis. It answers within its time bound or throws, sends nothing twice, connects
 // again by itself, and takes no step on a server that could evict what it counts.
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChainableCommander, Cluster, type Redis } from 'ioredis';
 import { openRedisClient, type RedisClient, type RedisPlace } from './redis-client.ts';
 import type { Script } from './redis-scripts.ts';
@@ -10,8 +12,11 @@ const STEP_MS = 200;
 const PROBE_MS = 25;
 const AGAIN_MS = 500;
 const OPEN_MS = 5_000;
+/** How often a server is asked whether it could evict by now. */
+const POLICY_MS = 1_000;
 /** Keys looked at by one call that removes old ones. */
 const DROP_PAGE = 500;
+const POLICY = 'maxmemory-policy';
 /** How long WAIT waits for replicas; within {@link STEP_MS}. */
 const REPLICAS_MS = 100;
 
@@ -57,13 +62,14 @@ export class RedisConnection implements RedisLink {
     this.#redis.on('end', () => this.#connectAgain());
     this.#redis.on('ready', () => void this.#check());
     this.#redis.on('refresh', () => void this.#checkNewMasters());
+    void this.#watchPolicy();
   }
 
   /** Resolves once steps may be taken; throws within 5 s, with the reason, when they may not. */
   async open(): Promise<void> {
     const deadline = performance.now() + OPEN_MS;
     while (this.#closed !== undefined) {
-      const refused = this.#closed.startsWith('maxmemory-policy');
+      const refused = this.#closed.startsWith(POLICY);
       if (refused || performance.now() > deadline) {
         const reason = refused ? this.#closed : `no answer within ${OPEN_MS / 1000} s (${this.#closed})`;
         this.end();
@@ -167,10 +173,11 @@ export class RedisConnection implements RedisLink {
   async #check(): Promise<void> {
     try {
       const servers = this.#servers();
-      const evicting = await Promise.all(servers.map((server) => prepare(server, this.#scripts)));
+      await Promise.all(servers.flatMap((server) => this.#scripts.map(({ text }) => server.script('LOAD', text))));
+      const wrong = await evicting(servers);
       if (this.#ended || this.#redis.status !== 'ready') return;
       this.#checked = addresses(servers);
-      this.#closed = evicting.find((wrong) => wrong !== undefined);
+      this.#closed = wrong;
     } catch {
       if (!this.#ended) this.#redis.disconnect(true);
     }
@@ -179,6 +186,16 @@ export class RedisConnection implements RedisLink {
   /** Another server of a cluster took over: it too must evict nothing. */
   async #checkNewMasters(): Promise<void> {
     if (this.#closed === undefined && addresses(this.#servers()) !== this.#checked) await this.#check();
+  }
+
+  /** Whoever runs the server can let it evict while it serves, and mend that again. */
+  async #watchPolicy(): Promise<void> {
+    while (!this.#ended) {
+      await sleep(POLICY_MS, undefined, { ref: false });
+      if (this.#closed !== undefined && !this.#closed.startsWith(POLICY)) continue;
+      const wrong = await within(STEP_MS, evicting(this.#servers())).catch(() => this.#closed);
+      if (this.#closed === undefined || this.#closed.startsWith(POLICY)) this.#closed = wrong;
+    }
   }
 
   #servers(): Redis[] {
@@ -192,12 +209,13 @@ const addresses = (servers: readonly Redis[]): string =>
     .sort()
     .join();
 
-/** Loads the scripts; answers what is wrong when the server could evict. */
-async function prepare(server: Redis, scripts: readonly Script[]): Promise<string | undefined> {
-  await Promise.all(scripts.map(({ text }) => server.script('LOAD', text)));
-  const policy = /^maxmemory_policy:(\S+)/m.exec(await server.info('memory'))?.[1];
-  if (policy === 'noeviction') return undefined;
-  return `maxmemory-policy is ${policy ?? 'not shown'}, which can evict budgets; set it to noeviction`;
+/** What is wrong when one of these servers could evict; undefined when none could. */
+async function evicting(servers: readonly Redis[]): Promise<string | undefined> {
+  const infos = await Promise.all(servers.map((server) => server.info('memory')));
+  const policies = infos.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1]);
+  const wrong = policies.findIndex((policy) => policy !== 'noeviction');
+  if (wrong < 0) return undefined;
+  return `${POLICY} is ${policies[wrong] ?? 'not shown'}, which can evict budgets; set it to noeviction`;
 }
 
 function isReply(error: unknown): error is Error {

@@ -203,7 +203,7 @@ export class RedisStore implements Store {
 
   async stops(): Promise<Stop[]> {
     const found = await this.#redis.command((redis) => redis.hgetall(this.#keys.stops));
-    const stops = Object.entries(found).map(([name, order]) => answers.readStop(name, order));
+    const stops = Object.entries(found).flatMap(([name, order]) => (name === '.' ? [] : answers.readStop(name, order)));
     return stops.sort((a, b) => a.at - b.at || (a.kind + a.id < b.kind + b.id ? -1 : 1));
   }
 

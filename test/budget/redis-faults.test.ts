@@ -66,16 +66,25 @@ describe.skipIf(!redisAvailable)('a Redis of its own for each test', () => {
     await eventually(async () => expect(await mended.hold(askOf())).toMatchObject({ kind: 'held' }));
   });
 
-  test('a server that could evict is refused at start and after a reconnection, with the fix', async () => {
+  test('a server that could evict is refused at start, with the fix', async () => {
     const other = await startRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] });
     await expect(openRedisBudget(redisOptions(other.url))).rejects.toThrow(/allkeys-lru.*noeviction/);
     await other.stop();
+  });
+
+  const reconnected = () => admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  test.each([
+    ['after a reconnection', reconnected],
+    ['while it serves', async () => {}],
+  ])('a server that could evict %s takes no hold until it is mended', async (_, happens) => {
     await admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
-    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await happens();
     await eventually(async () =>
       expect(await budget.ping().catch((fault: Error) => fault.message)).toMatch(/volatile-ttl/),
     );
     await inTime(budget.hold(askOf()));
+    await admin.config('SET', 'maxmemory-policy', 'noeviction');
+    await eventually(async () => expect(await budget.hold(askOf())).toMatchObject({ kind: 'held' }));
   });
 
   test('one that does not answer at start is named as the reason', async () => {

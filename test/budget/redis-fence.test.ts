@@ -37,6 +37,7 @@ describe.skipIf(!redisAvailable)('the fence', () => {
     ['no clock', /LOST the clock is gone/, () => admin.del('{test}:clock')],
     ['no counter', /LOST \{test\}:1:l:0:5:purse/, () => admin.del('{test}:1:l:0:5:purse:["buyer"]')],
     ['no list of open holds', /LOST open/, () => admin.del('{test}:1:open')],
+    ['no list of stops', /LOST stop/, () => admin.del('{test}:stop')],
     ['a hold that is open and gone', /LOST h:here/, async () => admin.zadd('{test}:1:lease', 1, 'here.gone')],
     ['an unreadable epoch', /POISONED epoch/, () => admin.hset(EPOCH, 'gen', '1e3')],
     ['an epoch of another type', /WRONGTYPE/, () => admin.set(EPOCH, 'x')],
@@ -55,22 +56,43 @@ describe.skipIf(!redisAvailable)('the fence', () => {
     await budget.shutdown();
   });
 
-  test('the list of open holds is gone: noticed also while nobody buys, since nobody would look for them', async () => {
+  const lists = [
+    ['open holds', '{test}:1:open'],
+    ['stops', '{test}:stop'],
+  ] as const;
+
+  test.each(lists)('the list of %s is gone: noticed also while nobody buys', async (_, key) => {
     const { budget } = await openBare(redisOptions(server.url));
     await exposed(budget);
-    await admin.del('{test}:1:open');
+    await admin.del(key);
     await expect(budget.heartbeat()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(budget.generation()).toBeNull();
     await budget.shutdown();
   });
 
-  test('the list of open holds is gone before anybody counts: whoever comes begins anew', async () => {
+  test.each(lists)('the list of %s is gone before anybody counts: whoever comes begins anew', async (_, key) => {
     const first = await openRedisBudget(redisOptions(server.url, { log: 'first' }));
-    await admin.del('{test}:1:open');
+    await admin.del(key);
     const second = await openRedisBudget(redisOptions(server.url, { log: 'second', missingAfterMs: 0 }));
     expect(second.generation()).toBe(2);
     await Promise.all([first.shutdown(), second.shutdown()]);
   });
+
+  test.each(['settle', 'release'] as const)(
+    '%s: an open hold that is gone was lost, and has not ended',
+    async (end) => {
+      const { budget } = await openBare(redisOptions(server.url));
+      const request = askOf();
+      await budget.hold(request);
+      if (end !== 'release') await budget.expose(request.id, 60_000);
+      await admin.del(`{test}:1:h:${request.id}`);
+      const before = await everything();
+      await budget[end](request.id).catch(() => {}); // A release is done later where it cannot be done now.
+      expect(await everything()).toEqual(before);
+      expect(budget.generation()).toBeNull();
+      await budget.shutdown();
+    },
+  );
 
   test('a store that is new stays closed for a moment, so that gateways which know better can say so', async () => {
     const known = await openMendedBudget(redisOptions(server.url, { log: 'known' }));

@@ -117,14 +117,17 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
     expect(shop.books).toHaveLength(taken);
   });
 
-  test('stops still forbid what they name, and what was started again stays started', async () => {
+  test.each([
+    ['everything', () => flush()],
+    ['the stops alone', () => admin.del('{purser}:stop')],
+  ])('%s forgotten: stops still forbid what they name, and what was started again stays started', async (_, lose) => {
     const [first, second] = [await start(), await start()];
     const stopped = (gateway: TestGateway, agent: string) =>
       gateway.api('stops', { method: 'POST', body: JSON.stringify({ kind: 'agent', id: agent, because: 'drill' }) });
     await stopped(first, 'buyer-2');
     await stopped(first, 'buyer-1');
     await first.api('stops?kind=agent&id=buyer-1&because=over', { method: 'DELETE' });
-    await flush();
+    await lose();
     await bought(second);
     expect(await buy(second, '/x', 'buyer-2')).toMatchObject({ status: 403, code: 'stopped' });
   });

@@ -39,6 +39,7 @@ export async function openAtOnce(url: string): Promise<void> {
   await admin.set('{purser}:clock', Date.now());
   await admin.hset('{purser}:epoch', { gen: 1, state: 'open', run, since: 0, opens: 0 });
   await admin.zadd('{purser}:1:open', 0, '.');
+  await admin.hset('{purser}:stop', '.', '');
   admin.disconnect();
 }
 
