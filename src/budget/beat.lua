@@ -1,5 +1,6 @@
--- A gateway is alive; and the time to clear up. KEYS: clock, heartbeat. Then: the newest receipt that is sealed.
-local sealed = whole(ASKED[1], 'argument')
+-- A gateway was alive when it sent this; and the time to clear up. KEYS: clock, heartbeat. Then: the newest receipt that
+-- is sealed, and the server's own time when this was sent, as far as its gateway knows (nothing: it does not).
+local sealed, sent = whole(ASKED[1], 'argument'), ASKED[2] ~= '' and whole(ASKED[2], 'argument') or nil
 
 local now, high = clock()
 -- Nothing else would tell an empty list of open holds, or of stops, from one that was lost.
@@ -15,7 +16,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now)
   redis.call('ZREM', T .. 'forget', id)
 end
 redis.call('ZREMRANGEBYSCORE', T .. 'lines', '-inf', text(now))
-redis.call('SET', KEYS[2], beaten(now), 'PX', text(KEY_STAYS + HEARD))
+redis.call('SET', KEYS[2], beaten(now, sent or RAW), 'PX', text(KEY_STAYS + HEARD))
 redis.call('HSET', C .. 'members', 'seq:' .. LOG, text(sealed))
 tick(now, high)
-return { 'heard', text(now) }
+return { 'heard', text(now), text(RAW) }

@@ -78,7 +78,10 @@ export interface Budget {
   /** What an Idempotency-Key already stands for; undefined when it is free. Changes nothing. */
   lookUp(claim: PurchaseClaim): Promise<Purchase | undefined>;
 
-  /** This gateway is alive; called every 500 ms. One not heard of for 2 s counts as one whose agents have left. */
+  /**
+   * This gateway is alive; called every 500 ms. One not heard of for 2 s counts as one whose agents have left, so while
+   * the store is still to be told that one has left, nothing is said. Throws then, and when the store does not answer.
+   */
   heartbeat(): Promise<void>;
 
   /** The state of lines, as the hold's step would see them. Changes nothing; never the basis of a decision. */

@@ -52,11 +52,14 @@ local TIMES = { 'until', 'heldAt', 'lease', 'exposedAt', 'runsUntil', 'closedAt'
 local STATES = { held = true, exposed = true, settled = true, voided = true }
 
 -- A hold with its numbers as numbers, or nil. What a rebuild brought of it is one text, its fields and their values a
--- line each; what was written since then stands beside it, and counts instead.
+-- line each; what was written since then stands beside it, and counts instead. One that is listed as open was lost.
 local function hold_of(id)
   local key = T .. 'h:' .. id
   local flat = redis.call('HGETALL', key)
-  if #flat == 0 then return nil end
+  if #flat == 0 then
+    if redis.call('ZSCORE', T .. 'open', id) then lost('h:' .. id) end
+    return nil
+  end
   local hold = { id = id }
   for i = 1, #flat, 2 do hold[flat[i]] = flat[i + 1] end
   for field, value in string.gmatch(hold.brought or '', '([^\n]*)\n([^\n]*)\n') do
@@ -74,8 +77,8 @@ end
 local function lapsed(hold, now) return hold.state == 'held' and hold.lease <= now end
 
 -- What a heartbeat leaves behind: the store's time, which stands still when the server's clock is set back, and the
--- server's own, by which it is told who is alive.
-local function beaten(now) return text(now) .. ' ' .. text(RAW) end
+-- server's own when it was sent, by which it is told who is alive.
+local function beaten(now, sent) return text(now) .. ' ' .. text(math.min(RAW, sent)) end
 
 -- Is a gateway's run alive, and when was it last heard of, by the store's time and by the server's?
 local function heard(run)

@@ -1,10 +1,9 @@
 -- Ends an open hold; nothing happens to one that has ended. KEYS: clock, hold. Then: id, how. A release leaves a mark
--- for an unknown hold, so that a hold's step which arrives after it makes nothing; one that is listed as open was lost.
+-- for an unknown hold, so that a hold's step which arrives after it makes nothing.
 local id, as = ASKED[1], ASKED[2]
 
 local now, high = clock()
 local hold = hold_of(id)
-if not hold and redis.call('ZSCORE', T .. 'open', id) then lost('h:' .. id) end
 if hold and hold.open then
   finish(hold, plan(hold), as, now)
 elseif not hold and as == 'released' then

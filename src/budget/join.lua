@@ -78,7 +78,7 @@ elseif highest > epoch.gen or epoch.run ~= server() or broken == text(epoch.gen)
 end
 
 redis.call('SET', C .. 'clock', text(now))
-redis.call('SET', KEYS[2], beaten(now), 'PX', text(KEY_STAYS + HEARD))
+redis.call('SET', KEYS[2], beaten(now, RAW), 'PX', text(KEY_STAYS + HEARD))
 KEPT = math.max(member('mark:' .. LOG) or 0, KNOWN)
 redis.call('HSET', C .. 'members', 'life:' .. LOG, LIFE, 'mark:' .. LOG, text(KEPT), 'seq:' .. LOG, text(sealed))
 for i = 7, #ASKED do redis.call('HSETNX', C .. 'members', 'gen:' .. ASKED[i], '0') end

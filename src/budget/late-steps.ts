@@ -19,11 +19,6 @@ export class LateSteps {
     this.#step = step;
   }
 
-  /** How many steps are owed. */
-  get size(): number {
-    return this.#owed.size;
-  }
-
   /** Does the step soon, and again until it worked. */
   add(hold: string): void {
     this.#owed.add(hold);
@@ -40,6 +35,12 @@ export class LateSteps {
         // Still owed. The others are tried all the same: one that the store cannot read must not keep them back.
       }
     }
+  }
+
+  /** Throws while one is owed that cannot be done now. */
+  async allDone(): Promise<void> {
+    await this.tryAll();
+    if (this.#owed.size > 0) throw new Error(`${this.#owed.size} steps are owed to the store first`);
   }
 
   /** Tries no more. */

@@ -36,6 +36,7 @@ export class Membership {
   #sent = 0;
   #comings = 0;
   #acknowledged = 0;
+  #heard: { readonly server: number; readonly at: number } | null = null;
   #onAstray: (why: string) => void = () => {};
 
   constructor(log: string, life: string) {
@@ -76,6 +77,16 @@ export class Membership {
   acknowledge(mark: number): void {
     this.#acknowledged = Math.max(this.#acknowledged, mark);
     this.#sent = Math.max(this.#sent, mark);
+  }
+
+  /** The server's own time (ms since 1970) was answered; `at` is when, by a clock that only goes forward. */
+  heard(server: number, at: number): void {
+    this.#heard = { server, at };
+  }
+
+  /** What the server's own time is by now, at the earliest; null when it was not heard yet. */
+  serverTime(at: number): number | null {
+    return this.#heard && Math.floor(this.#heard.server + at - this.#heard.at);
   }
 
   /** The store answered a step of this generation so: from this moment nothing is held, exposed or paid. */

@@ -135,9 +135,12 @@ export class RedisStore implements Store {
   }
 
   async beat({ run }: { run: string }): Promise<void> {
-    const args = [`${this.#options.sealed()}`];
-    const [, now] = answers.readTexts(await this.#write(this.#now(), SCRIPTS.beat, [this.#keys.beat(run)], args));
-    this.#options.membership.latest = Number(now);
+    const { membership, clock, sealed } = this.#options;
+    const args = [`${sealed()}`, `${membership.serverTime(clock.monotonic()) ?? ''}`];
+    const reply = await this.#write(this.#now(), SCRIPTS.beat, [this.#keys.beat(run)], args);
+    const [, now, server] = answers.readTexts(reply);
+    membership.latest = Number(now);
+    membership.heard(Number(server), clock.monotonic());
   }
 
   async lines({ lines }: { lines: readonly LineStep[] }) {

@@ -11,6 +11,12 @@ local function stands(hold, now)
   return now < math.max(hold.endedAt, since) + WINDOW
 end
 
+-- One that is not there although it is not to be forgotten yet was lost.
+local function check_forgotten(id, now)
+  local due = redis.call('ZSCORE', T .. 'forget', id)
+  if due and tonumber(due) > now then lost('h:' .. id) end
+end
+
 -- The oldest of a set that still stands; drops those it passes.
 local function oldest(key, now)
   while true do
@@ -18,6 +24,7 @@ local function oldest(key, now)
     if not first then return nil end
     local hold = hold_of(first)
     if hold and stands(hold, now) then return hold end
+    if not hold then check_forgotten(first, now) end
     redis.call('ZREM', key, first)
   end
 end

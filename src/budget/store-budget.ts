@@ -99,8 +99,7 @@ export class StoreBudget implements Budget {
 
   async hold(request: HoldRequest): Promise<HoldOutcome> {
     assertCountable(request);
-    // The one who asks may be the one whose leaving is still to be marked.
-    if (this.#left.size > 0) await this.#left.tryAll();
+    await this.#left.tryAll(); // The one who asks may be the one whose leaving is still to be marked.
     const { names, unique, places } = this.#prepared(request);
     const { claim: _, lines: __, challengeId: ___, ...plain } = request;
     const ask = (lines: LineStep[]) =>
@@ -155,7 +154,8 @@ export class StoreBudget implements Budget {
   }
 
   heartbeat(): Promise<void> {
-    return this.#asked('untouched', this.#store.beat({ run: this.#run }));
+    const beat = () => this.#store.beat({ run: this.#run });
+    return this.#asked('untouched', this.#left.allDone().then(beat));
   }
 
   async lines(wanted: readonly BudgetLine[]): Promise<LineState[]> {

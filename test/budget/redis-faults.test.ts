@@ -116,6 +116,31 @@ describe.skipIf(!redisAvailable)('a Redis of its own for each test', () => {
     await eventually(async () => expect(await budget.hold(askOf())).toMatchObject({ kind: 'held' }));
   });
 
+  test('a heartbeat that arrives late tells of when it was sent: its gateway counts as gone', async () => {
+    const silent = await openRedisBudget(redisOptions(server.url, { log: 'silent' }));
+    const first = await exposed(silent, { id: 'silent.1', claim: claimOf() });
+    await silent.heartbeat();
+    await admin.client('PAUSE', 2_300);
+    await inTime(silent.heartbeat());
+    await eventually(() => silent.ping());
+    const again = await budget.hold(askOf({ claim: claimOf() }));
+    expect(again).toMatchObject({ kind: 'repeat', purchase: { hold: first.id } });
+    await silent.shutdown();
+  });
+
+  test('a gateway that could not say that an agent left is not heard of before it has', async () => {
+    const left = await exposed(budget, { claim: claimOf() });
+    const allowed = ['epoch', 'members', 'clock', 'stop', 'b:*', '1:open', '1:lease', '1:forget', '1:lines', '1:h:*'];
+    const keys = allowed.map((key) => `~{test}:${key}`);
+    await admin.call('ACL', 'SETUSER', 'default', 'resetkeys', ...keys);
+    await budget.heartbeat();
+    expect(await budget.leave(left.id)).toBe(false);
+    await expect(budget.heartbeat()).rejects.toThrow(/1 steps are owed/);
+    await admin.call('ACL', 'SETUSER', 'default', 'allkeys');
+    await budget.heartbeat();
+    expect(await admin.keys('*:r:*:gone')).toHaveLength(1);
+  });
+
   test('an exposure counts only with as many replicas as configured; with fewer the hold is released', async () => {
     const careful = await openRedisBudget(redisOptions(server.url, { log: 'there', replicas: 1 }));
     const alone = askOf();

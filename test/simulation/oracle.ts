@@ -93,7 +93,7 @@ export class Oracle {
   #generation = 0;
   /** The newest generation in which the store has forgotten something; an older one comes back only by forgetting. */
   #damaged = -1;
-  readonly #dropped = new Map<string, LineEntry>();
+  readonly #dropped = new Set<string>();
   #version = -1;
   #versions = new Map<string, number>();
   readonly #standingMs: number;
@@ -151,10 +151,10 @@ export class Oracle {
     this.#newest -= HEARTBEATS_MS + this.#longestPauseMs;
   }
 
-  /** These lines were there before a key was dropped. One whose window is over is not read again, so never missed. */
+  /** These lines were there before a key was dropped. One that nobody reads again is never missed. */
   linesDropped(before: ReadonlyMap<string, LineEntry>): void {
     const { lines } = this.readStore();
-    for (const [place, line] of before) if (!lines.has(place)) this.#dropped.set(place, line);
+    for (const place of before.keys()) if (!lines.has(place)) this.#dropped.add(place);
   }
 
   /** A gateway took up another policy set. */
@@ -215,15 +215,9 @@ export class Oracle {
     }
     for (const [place, paid] of counted) {
       // Parts of a rolling line are forgotten when they are old.
-      if (lines.has(place) || place.startsWith('service-minute') || this.#isOver(place)) continue;
+      if (lines.has(place) || place.startsWith('service-minute') || this.#dropped.has(place)) continue;
       throw new Violation('2', `${place} is not counted, and ${paid} was paid`);
     }
-  }
-
-  #isOver(place: string): boolean {
-    const dropped = this.#dropped.get(place);
-    const lengthMs = dropped && BUDGETS[dropped.budget as keyof typeof BUDGETS].lengthMs;
-    return dropped !== undefined && lengthMs !== null && dropped.start + (lengthMs ?? 0) <= this.#world.timeline.now;
   }
 
   readStore(): StoreEntries {
@@ -304,6 +298,7 @@ export class Oracle {
   #judgeStore({ holds, lines, stops, generation, bringing, open }: StoreEntries): void {
     if (generation !== this.#generation || !open || generation <= this.#damaged) {
       // What is being rebuilt is incomplete, and nobody counts on it before it is open.
+      if (generation !== this.#generation) this.#dropped.clear();
       this.#generation = generation;
       this.#holds = new Map();
       this.#lines = new Map();

@@ -1,0 +1,15 @@
+// A planted bug: see `says`. It is never part of the gateway.
+import type { Planted } from '../plant.ts';
+
+export const planted: Planted = {
+  says: 'A hold that is open, and was deleted, is taken for one that was never made.',
+  store: 'redis',
+  seed: 9743695,
+  changes: [
+    {
+      file: 'src/budget/common.lua',
+      find: "if redis.call('ZSCORE', T .. 'open', id) then lost('h:' .. id) end",
+      put: '',
+    },
+  ],
+};
