@@ -1,6 +1,7 @@
 // What can go wrong with Redis: it is down, slow, full, a replica, evicting, poisoned, or its replies are lost. No
 // money moves, the answer comes in time, and the budget recovers by itself.
 import { createServer, connect as dial, type Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Budget } from '../../src/budget/budget.ts';
@@ -120,9 +121,11 @@ describe.skipIf(!redisAvailable)('a Redis of its own for each test', () => {
     const silent = await openRedisBudget(redisOptions(server.url, { log: 'silent' }));
     const first = await exposed(silent, { id: 'silent.1', claim: claimOf() });
     await silent.heartbeat();
-    await admin.client('PAUSE', 2_300);
+    await admin.client('PAUSE', 1_500);
+    const gone = setTimeout(2_100);
     await inTime(silent.heartbeat());
     await eventually(() => silent.ping());
+    await gone;
     const again = await budget.hold(askOf({ claim: claimOf() }));
     expect(again).toMatchObject({ kind: 'repeat', purchase: { hold: first.id } });
     await silent.shutdown();
