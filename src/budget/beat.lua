@@ -3,8 +3,8 @@
 local sealed, sent = whole(ASKED[1], 'argument'), ASKED[2] ~= '' and whole(ASKED[2], 'argument') or nil
 
 local now, high = clock()
--- Nothing else would tell an empty list of open holds, or of stops, from one that was lost.
-if not redis.call('ZSCORE', T .. 'open', '.') then lost('open') end
+-- Nothing else would tell that a list was lost while nobody buys.
+for _, list in ipairs(LISTS) do check_list(list) end
 if not redis.call('HGET', C .. 'stop', '.') then lost('stop') end
 sweep(now, SWEEP_BEAT)
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', T .. 'forget', '-inf', text(now), 'LIMIT', 0, SWEEP_BEAT)) do

@@ -103,9 +103,17 @@ local function purchase_of(hold, name, now)
   }
 end
 
+-- The lists of a generation, of open holds, leases, lines and what is to be forgotten, each begin with a mark: one
+-- without it was lost, and is not empty.
+local LISTS = { 'open', 'lease', 'lines', 'forget' }
+local function check_list(list)
+  if not redis.call('ZSCORE', T .. list, '.') then lost(list) end
+end
+
 -- Nothing is counted under a key; but if it was made and has not expired since, that is a loss and not a zero.
 local function check_absent(key)
   local expires = redis.call('ZSCORE', T .. 'lines', key)
+  if not expires then check_list('lines') end
   if expires and tonumber(expires) > NOW and redis.call('EXISTS', key) == 0 then lost(key) end
 end
 
@@ -119,7 +127,7 @@ local function counters(key, start)
   return { s = whole(found[1], key), h = whole(found[2], key), n = whole(found[3], key) }
 end
 
--- The stop that forbids a payment, the widest first. A list without the mark that each generation gives it was lost.
+-- The stop that forbids a payment, the widest first. Their list has a mark as well, and outlives the generations.
 local function stop_of(agent, service, wallet)
   local names = { 'all:*', 'agent:' .. agent, 'service:' .. service, 'wallet:' .. wallet, '.' }
   local found = redis.call('HMGET', C .. 'stop', unpack(names))

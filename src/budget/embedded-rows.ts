@@ -182,6 +182,7 @@ export function openHold(row: HoldRow, running: boolean): OpenHold {
   const { id, exchange, agent, service, wallet, micros, lines, ending } = row;
   return {
     ...{ id, exchange, agent, service, wallet, micros, lines, ending },
+    payment: null,
     state: row.state === 'held' ? 'held' : running ? 'exposed' : 'uncertain',
     heldAt: row.held_at,
     redeemableUntil: row.redeemable_until,

@@ -50,11 +50,13 @@ local function half_brought()
   return gen == text(epoch.gen) and whose ~= LIFE and member('gen:' .. LOG) ~= epoch.gen
 end
 
--- Every generation begins with a mark in the list of its open holds and in that of the stops: without it a list was
--- lost, and not empty.
+-- Is a list without its mark?
 local function unguarded()
-  local found, mark = pcall(redis.call, 'ZSCORE', C .. text(epoch.gen) .. ':open', '.')
-  return not (found and mark and redis.call('HGET', C .. 'stop', '.'))
+  for _, list in ipairs(LISTS) do
+    local found, mark = pcall(redis.call, 'ZSCORE', C .. text(epoch.gen) .. ':' .. list, '.')
+    if not (found and mark) then return true end
+  end
+  return not redis.call('HGET', C .. 'stop', '.')
 end
 
 -- One of the same number may have been forgotten: its name tells them apart. It stays closed for a moment, also where
@@ -64,7 +66,7 @@ local function begin(gen)
   epoch = { gen = gen, state = 'rebuilding', run = server(), since = now, opens = RAW + closed, name = name }
   redis.call('HSET', C .. 'epoch', 'gen', text(gen), 'state', 'rebuilding', 'run', epoch.run, 'since', text(now),
     'opens', text(epoch.opens), 'name', name)
-  redis.call('ZADD', C .. text(gen) .. ':open', '0', '.')
+  for _, list in ipairs(LISTS) do redis.call('ZADD', C .. text(gen) .. ':' .. list, text(MAX), '.') end
   redis.call('HSET', C .. 'stop', '.', '')
 end
 

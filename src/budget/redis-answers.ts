@@ -71,24 +71,27 @@ export function readScopes(answer: unknown): Again | ScopesPage {
 export function readOpenHolds(answer: unknown): OpenHold[] {
   if (!Array.isArray(answer)) throw unreadable();
   return answer.map((one) => {
-    const [id, exchange, state, agent, service, wallet, micros, heldAt, until, ending, ...places] = texts(one);
+    const [id, exchange, state, agent, service, wallet, micros, heldAt, until, ending, ...rest] = texts(one);
+    const [payment = '', ...places] = rest;
     if (state !== 'held' && state !== 'exposed' && state !== 'uncertain') throw unreadable();
     return {
       ...{ id: text(id), exchange: text(exchange), state, agent: text(agent), service: text(service) },
       ...{ wallet: text(wallet), micros: amount(micros), heldAt: whole(heldAt), redeemableUntil: whole(until) },
       lines: chunks(places, 2).map(([key, start]) => readPlace(text(key), whole(start))),
       ending: readEnding(text(ending)),
+      payment: payment === '' ? null : readPayment(payment),
     };
   });
 }
 
-/** Reads open holds with the payment of each. */
+/** Reads open holds that are handed out, and until when. */
 export function readAbandoned(answer: unknown): Abandoned[] {
   if (!Array.isArray(answer)) throw unreadable();
-  const holds = readOpenHolds(answer.map((row: unknown) => texts(row).slice(0, -2)));
+  const holds = readOpenHolds(answer.map((row: unknown) => texts(row).slice(0, -1)));
   return holds.map((hold, index) => {
-    const [payment = '', againAt] = texts(answer[index]).slice(-2);
-    return { hold, payment: readPayment(payment), againAt: whole(againAt) };
+    const [againAt] = texts(answer[index]).slice(-1);
+    if (!hold.payment) throw unreadable();
+    return { hold, payment: hold.payment, againAt: whole(againAt) };
   });
 }
 

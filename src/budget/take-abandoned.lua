@@ -19,7 +19,7 @@ for i = 5, #ASKED do
   if hold and #taken < room and abandoned(hold) then
     hold.takenUntil = now + math.max(least, math.min(most, math.floor((now - hold['until']) / 2)))
     local seen = seen_of(hold, now)
-    for _, value in ipairs({ hold.payment, text(hold.takenUntil) }) do seen[#seen + 1] = value end
+    seen[#seen + 1] = text(hold.takenUntil)
     taken[#taken + 1], answer[#answer + 1] = hold, seen
   end
 end

@@ -164,9 +164,11 @@ export interface OpenHold {
   readonly redeemableUntil: number;
   readonly lines: readonly { readonly budget: string; readonly scope: string; readonly windowStart: number }[];
   readonly ending: Ending | null;
+  /** What its proof pays, where several gateways share the store; alone, the log of the one gateway says so. */
+  readonly payment: RailPayment | null;
 }
 
-/** An uncertain hold whose gateway is away, and its payment. It is handed out again at `againAt`; ms since 1970. */
+/** An uncertain hold whose gateway is away. It is handed out again at `againAt`; ms since 1970. */
 export interface Abandoned {
   readonly hold: OpenHold;
   readonly payment: RailPayment;

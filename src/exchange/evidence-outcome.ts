@@ -1,6 +1,6 @@
 // What the evidence of a rail means for an uncertain purchase: how its payment is named on the rail, when it is looked
 // for, and the outcome that is sealed. Pure, but for the outcome's step in the store.
-import type { Abandoned, OpenHold } from '../domain/hold.ts';
+import type { Abandoned, OpenHold, RailPayment } from '../domain/hold.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { Receipt, ReceiptEntry, Sealed } from '../domain/receipt.ts';
 import type { Evidence, ExposedProof } from '../rail/evidence.ts';
@@ -28,6 +28,11 @@ export function exposedProof(story: Story): ExposedProof | undefined {
     heldAt: Date.parse(intended.at),
     redeemableUntil: Date.parse(proof.redeemableUntil),
   };
+}
+
+/** The same of another gateway's hold, as the store keeps it. */
+export function proofOfHold({ heldAt, redeemableUntil }: OpenHold, payment: RailPayment): ExposedProof {
+  return { ...payment, heldAt, redeemableUntil };
 }
 
 /** The outcome that is sealed already, if any: evidence comes too late then. */

@@ -1,7 +1,7 @@
 // Looks for what became of the uncertain payments of gateways that do not come back, and ends their holds by what is
 // found. What their receipts would say of them is taken from the store; what is not known stays as it is.
 import type { Abandoned } from '../domain/hold.ts';
-import { abandonedOutcome } from '../exchange/evidence-outcome.ts';
+import { abandonedOutcome, proofOfHold } from '../exchange/evidence-outcome.ts';
 import { evidenceOf, type LookingParts, type Sight } from './looking.ts';
 
 /** What the looking works with. */
@@ -65,7 +65,7 @@ export class LookingAfterOthers {
   async #look(abandoned: Abandoned): Promise<void> {
     const { turns, clock, seen } = this.#parts;
     const { hold, payment } = abandoned;
-    const proof = { ...payment, heldAt: hold.heldAt, redeemableUntil: hold.redeemableUntil };
+    const proof = proofOfHold(hold, payment);
     const { rail, evidence } = await evidenceOf(this.#parts, hold.service, proof, this.#ended.signal);
     if (this.#ended.signal.aborted) return;
     seen(hold, rail, evidence);

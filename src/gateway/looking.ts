@@ -7,6 +7,7 @@ import {
   exposedProof,
   nextLookAt,
   outcomeByEvidence,
+  proofOfHold,
   sealedOutcome,
   storyOfHold,
 } from '../exchange/evidence-outcome.ts';
@@ -179,10 +180,11 @@ export async function evidenceOf(
   }
 }
 
-/** Looks once, for a person who ends a hold; null where no intent is sealed in this log. */
+/** Looks once, for a person who ends a hold of whatever gateway; null where nothing says what its proof pays. */
 export function lookerAt(parts: Pick<LookingParts, 'ledger' | 'evidences' | 'timers'>) {
   return async (hold: OpenHold): Promise<Evidence | null> => {
-    const proof = exposedProof(storyOfHold(hold.id, await parts.ledger.ofExchange(hold.exchange)));
+    const story = storyOfHold(hold.id, await parts.ledger.ofExchange(hold.exchange));
+    const proof = exposedProof(story) ?? (hold.payment && proofOfHold(hold, hold.payment));
     return proof ? (await evidenceOf(parts, hold.service, proof, null)).evidence : null;
   };
 }

@@ -40,6 +40,7 @@ describe.skipIf(!redisAvailable)('what was brought', () => {
       ...{ id: 'gone.1.0', exchange: 'gone.1', state: 'uncertain', agent: 'buyer', service: 'shop', wallet: 'play' },
       ...{ micros: 250_000n, heldAt: now - 90_000, redeemableUntil: now - 60_000, lines: hold.lines },
       ending: { code: 'payment_uncertain', upstreamStatus: 502, receipt: NASTY },
+      payment: hold.payment,
     };
     expect(await store.openHolds({ log: null })).toEqual([seen]);
     const [abandoned] = await store.takeAbandoned({ afterMs: 0, most: 1 });

@@ -39,6 +39,11 @@ describe.skipIf(!redisAvailable)('the fence', () => {
     ['no counter', /LOST \{test\}:1:l:0:5:purse/, () => admin.del('{test}:1:l:0:5:purse:["buyer"]')],
     ['no list of open holds', /LOST open/, () => admin.del('{test}:1:open')],
     ['no list of stops', /LOST stop/, () => admin.del('{test}:stop')],
+    [
+      'no list of lines, and then no counter',
+      /LOST lines/,
+      () => admin.del('{test}:1:lines', '{test}:1:l:0:5:purse:["buyer"]'),
+    ],
     ['a hold that is open and gone', /LOST h:here/, async () => admin.zadd('{test}:1:lease', 1, 'here.gone')],
     ['an unreadable epoch', /POISONED epoch/, () => admin.hset(EPOCH, 'gen', '1e3')],
     ['an epoch of another type', /WRONGTYPE/, () => admin.set(EPOCH, 'x')],
@@ -59,6 +64,9 @@ describe.skipIf(!redisAvailable)('the fence', () => {
 
   const lists = [
     ['open holds', '{test}:1:open'],
+    ['leases', '{test}:1:lease'],
+    ['lines', '{test}:1:lines'],
+    ['what is to be forgotten', '{test}:1:forget'],
     ['stops', '{test}:stop'],
   ] as const;
 

@@ -111,3 +111,36 @@ test.runIf(redisAvailable)(
   },
   60_000,
 );
+
+test.runIf(redisAvailable)(
+  'a person cannot end it against what the service tells at another gateway either',
+  async () => {
+    const redis = await startRedis();
+    closing.push(() => redis.stop());
+    let told: string | undefined;
+    const shop = await hostileMerchant({
+      challenge: () => sandboxChallenge({ expiresInMs: 2_000 }),
+      paid: resetAfter(),
+      told: () => told,
+    });
+    closing.push(() => shop.close());
+    const how = await setup(redis, shop);
+    const gone = await spawnGateway(how);
+    closing.push(() => gone.kill());
+    expect((await buy(gone)).code).toBe('payment_uncertain');
+    const [hold] = await holds(gone);
+    await gone.kill();
+    const other = await startGateway(how);
+    closing.push(() => other.close());
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(Date.parse(hold?.redeemableUntil ?? '')), WAIT);
+    const resolve = (order: object) =>
+      other.api<{ code?: string }>(`holds/${hold?.id}/resolve`, { method: 'POST', body: JSON.stringify(order) });
+    told = JSON.stringify({ redeemed: true });
+    const refused = await resolve({ as: 'voided', because: 'nobody answers' });
+    expect(refused).toMatchObject({ code: 'evidence_contradicts' });
+    expect(await moneyOf(other)).toEqual({ settled: 0n, held: ASKED });
+    await resolve({ as: 'settled', because: 'they say so' });
+    expect(await moneyOf(other)).toEqual({ settled: ASKED, held: 0n });
+  },
+  60_000,
+);

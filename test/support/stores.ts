@@ -38,7 +38,9 @@ export async function openAtOnce(url: string): Promise<void> {
   const run = /run_id:(\S+)/.exec(await admin.info('server'))?.[1] ?? '';
   await admin.set('{purser}:clock', Date.now());
   await admin.hset('{purser}:epoch', { gen: 1, state: 'open', run, since: 0, opens: 0 });
-  await admin.zadd('{purser}:1:open', 0, '.');
+  for (const list of ['open', 'lease', 'lines', 'forget']) {
+    await admin.zadd(`{purser}:1:${list}`, Number.MAX_SAFE_INTEGER, '.');
+  }
   await admin.hset('{purser}:stop', '.', '');
   admin.disconnect();
 }
