@@ -7,8 +7,8 @@ export class StoreRefuses extends Error {}
 export function olderText(log: string, sealed: number, recorded: number): string {
   return (
     `the state folder is an older copy: its log ${log} ends at receipt ${sealed}, and the budget store was told of ` +
-    `receipt ${recorded}. Put the newest copy of the folder back; if there is none, move this one away, so that a ` +
-    'new log begins: what is open stays counted, and can be resolved at any gateway'
+    `receipt ${recorded}. Put the newest copy of the folder back; if there is none, begin a new log with another ` +
+    'state.dir and keep this one: what it spent stays counted, and what it has open can be resolved at any gateway'
   );
 }
 

@@ -25,6 +25,8 @@ export interface StateAccess {
   call<T>(operation: string, argument: unknown): Promise<T>;
   /** Did the last write work, and is there more room on the disk than the reserve? */
   ready(): boolean;
+  /** Why it is not ready, and what to do, in a few words for everybody; null when it is. */
+  trouble(): string | null;
 }
 
 /** An Error with a stable `code`, as it crosses the thread. */

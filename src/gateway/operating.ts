@@ -63,6 +63,13 @@ export function metricsOptions({ config, budget, ledger, authority, status }: Op
   };
 }
 
+function storeTrouble(status: Status): string | null {
+  if (status.storeClosed !== null) return status.storeClosed;
+  if (!status.storeAnswers) return 'does not answer';
+  if (!status.witnessed) return UNWITNESSED;
+  return status.recovered ? null : (status.recoveryWaits ?? 'is being recovered');
+}
+
 /** What the operators' port works with; makes the local token when none is configured. */
 export async function operatorsOptions(
   parts: Operated & {
@@ -87,11 +94,10 @@ export async function operatorsOptions(
     tokens: configured.length > 0 ? configured : [await operatorToken(config.state.dir)],
     readiness: () => ({
       draining: status.draining,
-      ledger: ledger.ready(),
+      ledger: ledger.trouble(),
       policy: true,
       policyRejected: authority.rejected(),
-      store: status.storeAnswers && status.recovered && status.witnessed && status.storeClosed === null,
-      storeClosed: status.storeClosed ?? (status.witnessed ? status.recoveryWaits : UNWITNESSED),
+      store: storeTrouble(status),
       development: isDevelopment(config),
     }),
     metrics: () => metrics.text(),

@@ -1,5 +1,5 @@
 // Turns what the exchange reports into log lines, metrics and traces. Nothing depends on it.
-import { readMicros } from '../domain/money.ts';
+import { formatMicros, readMicros } from '../domain/money.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { RequestEnd, RequestWatch, Step, Watch } from '../exchange/parts.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
@@ -83,7 +83,8 @@ export function watchEvidence(log: Log, metrics: Metrics): LookingParts['seen'] 
     if (rail !== null) metrics.evidence(rail, alarming ? 'alarming' : verdict);
     if (!alarming) return;
     const about = { hold: hold.id, service: hold.service, wallet: hold.wallet, detail: seen };
-    log.event('error', 'the evidence of a payment cannot be; its money stays held until somebody looks', about);
+    const what = `the evidence of a payment of ${formatMicros(hold.micros)} cannot be, so it stays held`;
+    log.event('error', `${what}; compare its rail's books, then end it with "purser holds resolve"`, about);
   };
 }
 

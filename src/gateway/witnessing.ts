@@ -143,8 +143,8 @@ function olderCopy(name: string, asked: Asked & { kind: 'ahead' | 'forked' }, si
       : `has seen other receipts of this log than the first ${asked.size} here`;
   return (
     `the witness ${name} ${found}: the state folder is an older or a changed copy, which has forgotten what was ` +
-    'spent. Put the latest copy back. If it is lost, move the folder away to begin a new log, ' +
-    'and settle by hand what the old one left open'
+    'spent. Put the latest copy back. If it is lost, begin a new log with another state.dir, keep this one for its ' +
+    'receipts, and lower each budget by what the services say was paid since'
   );
 }
 

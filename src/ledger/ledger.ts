@@ -20,6 +20,8 @@ export interface Ledger {
   newest(): number;
   /** Can outcomes still be written? False after a failed write (until one works again) and below the disk reserve. */
   ready(): boolean;
+  /** Why not, and what to do, in a few words for everybody; null when they can. */
+  trouble(): string | null;
   /** One receipt by its id, or undefined. */
   find(id: string): Promise<Sealed | undefined>;
   /** All receipts of one exchange, in order. */

@@ -56,6 +56,10 @@ class SealedLedger implements Ledger {
     return this.#state.ready();
   }
 
+  trouble(): string | null {
+    return this.#state.trouble();
+  }
+
   find(id: string): Promise<Sealed | undefined> {
     return ask(this.#state, 'ledger.find', id, 'untouched');
   }

@@ -7,13 +7,13 @@ import { sendJson, sendText } from './reply.ts';
  */
 export interface Readiness {
   readonly draining: boolean;
-  readonly ledger: boolean;
+  /** Why nothing can be sealed, for people; null when it can. */
+  readonly ledger: string | null;
   readonly policy: boolean;
   /** That an older policy set is in force, for people; null while it is the one in the folder. */
   readonly policyRejected: string | null;
-  readonly store: boolean;
-  /** Why a store that several gateways share is closed to this one, for people; null while it is open. */
-  readonly storeClosed: string | null;
+  /** Why nothing can be paid from the budgets, for people; null when it can. */
+  readonly store: string | null;
   readonly development: boolean;
 }
 
@@ -45,15 +45,14 @@ export const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
 ]);
 
 function sendReadiness(parts: PageParts, response: ServerResponse): void {
-  const { draining, ledger, policy, policyRejected, store, storeClosed, development } = parts.readiness();
-  const ready = !draining && ledger && policy;
-  const word = (good: boolean): string => (good ? 'ok' : 'unavailable');
+  const { draining, ledger, policy, policyRejected, store, development } = parts.readiness();
+  const ready = !draining && ledger === null && policy;
   sendJson(response, ready ? 200 : 503, {
     ready,
     gateway: draining ? 'draining' : 'serving',
-    ledger: word(ledger),
-    policy: policyRejected ?? word(policy),
-    store: storeClosed ?? word(store),
+    ledger: ledger ?? 'ok',
+    policy: policyRejected ?? (policy ? 'ok' : 'unavailable'),
+    store: store ?? 'ok',
     ...(development ? { development } : {}),
   });
 }

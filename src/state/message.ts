@@ -15,8 +15,9 @@ export type Reply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
 
-/** Whether writes work, and whether there is more room than the reserve. */
+/** Whether the file is where it was opened, whether writes work, and whether there is more room than the reserve. */
 export interface Health {
+  readonly inPlace: boolean;
   readonly writable: boolean;
   readonly roomy: boolean;
 }

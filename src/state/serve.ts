@@ -1,6 +1,7 @@
 // The state thread's own loop: takes all calls that wait, runs them as one batch, answers. It watches the disk and
 // tries failed writes again each second.
 import { statfsSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { codeOf } from '../domain/operations.ts';
 import { BatchRunner, type Rooms, refusals } from './batch.ts';
@@ -33,12 +34,12 @@ export function serveState(port: MessagePort, settings: StateSettings, rooms: Ro
   const file = fileNow(settings.dir);
   // A file that was removed still takes writes, which nobody will ever read.
   const inPlace = (): boolean => fileNow(settings.dir) === file;
-  const healthNow = (): Health => ({ writable: runner.writable && inPlace(), roomy: hasRoom(settings) });
+  const healthNow = (): Health => ({ inPlace: inPlace(), writable: runner.writable, roomy: hasRoom(settings) });
   let health = healthNow();
   send({ kind: 'opened', health, torn });
 
   const report = (next: Health): void => {
-    if (next.writable !== health.writable || next.roomy !== health.roomy) send({ kind: 'health', health: next });
+    if (!isDeepStrictEqual(next, health)) send({ kind: 'health', health: next });
     health = next;
   };
   const watch = setInterval(() => {
@@ -60,7 +61,7 @@ export function serveState(port: MessagePort, settings: StateSettings, rooms: Ro
       // Health goes first: whoever learns that a seal failed already sees that the log is not ready.
       const there = inPlace();
       const replies = there ? runCalls(runner, batch.calls) : refusals(batch.calls, MOVED);
-      report({ ...health, writable: runner.writable && there });
+      report({ ...health, writable: runner.writable, inPlace: there });
       send({ kind: 'replies', replies });
       closing ||= batch.closing;
     }

@@ -40,7 +40,7 @@ class Thread implements StateThread {
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
   #settleOpening: Waiting | undefined;
-  #health: Health = { writable: false, roomy: false };
+  #health: Health = { inPlace: true, writable: false, roomy: false };
   #last = 0;
   #closing = false;
   #lost: string | undefined;
@@ -78,7 +78,14 @@ class Thread implements StateThread {
   }
 
   ready(): boolean {
-    return this.#lost === undefined && !this.#closing && this.#health.writable && this.#health.roomy;
+    return this.trouble() === null;
+  }
+
+  trouble(): string | null {
+    if (this.#lost !== undefined || this.#closing) return 'is closed';
+    if (!this.#health.inPlace) return 'is not where it was opened; put that very file back';
+    if (!this.#health.writable) return 'cannot be written; see the disk of state.dir';
+    return this.#health.roomy ? null : 'has less room on its disk than limits.diskReserve; make room';
   }
 
   async close(): Promise<void> {

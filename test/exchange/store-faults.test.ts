@@ -111,6 +111,8 @@ describe.runIf(redisAvailable)('Redis', () => {
     await vi.waitFor(async () => {
       const metrics = await (await fetch(`${gateway.operators}/metrics`)).text();
       expect(metrics).toContain('purser_can_pay{reason="store"} 0\n');
+      const ready = await (await fetch(`${gateway.operators}/readyz`)).json();
+      expect(ready).toMatchObject({ ledger: 'ok', store: 'does not answer' });
     }, WAIT);
     redis = await serve(redis.port);
     await recovers(gateway);

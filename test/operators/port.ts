@@ -72,11 +72,10 @@ export async function openPort(changes: Partial<OperatorsOptions> = {}): Promise
   const { budget, ledger } = store;
   const readiness = {
     draining: false,
-    ledger: true,
+    ledger: null as string | null,
     policy: true,
     policyRejected: null,
-    store: true,
-    storeClosed: null,
+    store: null as string | null,
     development: true,
   };
   const metrics = createMetrics({

@@ -171,6 +171,10 @@ export class SimulatedState implements StateAccess {
     return this.#writable;
   }
 
+  trouble(): string | null {
+    return this.#writable ? null : 'cannot be written';
+  }
+
   #soon(): void {
     if (this.#busy || this.#waiting.length === 0) return;
     this.#busy = true;
