@@ -3,8 +3,8 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { askOf, budgetContract, exposed, lineOf } from '../contracts/budget.ts';
 import { type Certificates, makeCertificates } from '../fakes/certificates.ts';
-import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
-import { type SentinelPair, startCluster, startSentinelPair, startTlsRedis } from '../fakes/redis-modes.ts';
+import { type RedisServer, redisAvailable } from '../fakes/redis.ts';
+import { replicate, type SentinelPair, startCluster, startSentinelPair, startTlsRedis } from '../fakes/redis-modes.ts';
 import { openMendedBudget, openRedisBudget, redisHouse, redisOptions } from './redis-house.ts';
 
 const PASSWORD = 'canary-password-1234';
@@ -119,31 +119,18 @@ describe.skipIf(!redisAvailable)('a cluster of three', () => {
   test('an exposure waits for the replica of the node that has its keys, every time', {
     timeout: 60_000,
   }, async () => {
-    const admin = new Redis(nodes[0]?.port ?? 0, '127.0.0.1');
-    const ids = new Map(
-      `${await admin.call('CLUSTER', 'NODES')}`.split('\n').map((line) => [line.split(' ')[1], line]),
-    );
-    const slot = Number(await admin.call('CLUSTER', 'KEYSLOT', '{copied}:clock'));
-    const home = nodes[Math.min(2, Math.floor(slot / 5_461))];
-    const id = [...ids].find(([address]) => address?.startsWith(`127.0.0.1:${home?.port}@`))?.[1].slice(0, 40) ?? '';
     const alone = await openRedisBudget(
       redisOptions('redis://nobody.invalid', { ...place(), namespace: 'copied', replicas: 1 }),
     );
     const request = askOf();
     await alone.hold(request);
     await expect(alone.expose(request.id, 60_000)).rejects.toMatchObject({ ...UNAVAILABLE, money: 'held' });
-    const replica = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] });
-    const joining = new Redis(replica.port, '127.0.0.1');
-    const bus = /@(\d+)/.exec([...ids.keys()].find((address) => address?.includes(`:${nodes[0]?.port}@`)) ?? '')?.[1];
-    await joining.call('CLUSTER', 'MEET', '127.0.0.1', `${nodes[0]?.port}`, `${bus}`);
-    await eventually(async () => expect(await joining.call('CLUSTER', 'REPLICATE', id)).toBe('OK'));
-    await eventually(async () => expect(await joining.info('replication')).toContain('master_link_status:up'));
+    const replicated = await replicate(nodes, '{copied}:clock');
     const lines = [lineOf({ budget: 'roomy', limitMicros: 1_000_000_000n })];
     await eventually(async () => exposed(alone, { lines }));
     for (let n = 0; n < 20; n += 1) await exposed(alone, { lines });
     await alone.shutdown();
-    for (const client of [joining, admin]) client.disconnect();
-    await replica.stop();
+    await replicated.stop();
   });
 
   test('a node that is gone is answered for in time, and comes back by itself', async () => {

@@ -79,6 +79,43 @@ export async function startCluster(): Promise<{ readonly nodes: readonly RedisSe
   return { nodes, stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))) };
 }
 
+/** The node of a cluster that has a key, and a replica of it. */
+export interface Replicated {
+  readonly home: RedisServer;
+  readonly replica: RedisServer;
+  /** Makes the replica the master, also where its master does not answer. */
+  promote(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Gives the node that has this key a replica, and waits until it has all that the node has. */
+export async function replicate(nodes: readonly RedisServer[], key: string): Promise<Replicated> {
+  const admin = new Redis(nodes[0]?.port ?? 0, '127.0.0.1');
+  const slot = Number(await admin.call('CLUSTER', 'KEYSLOT', key));
+  const home = nodes[Math.min(2, Math.floor(slot / 5_461))];
+  const lines = `${await admin.call('CLUSTER', 'NODES')}`.split('\n');
+  admin.disconnect();
+  const row = lines.find((line) => line.includes(`127.0.0.1:${home?.port}@`));
+  const [, id, bus] = /^(\S+) \S+@(\d+)/.exec(row ?? '') ?? [];
+  if (!home || !id || !bus) throw new Error('the node that has the key is not in the cluster');
+  // It stays with that node, also where others have none.
+  const faithful = ['--cluster-allow-replica-migration', 'no', '--cluster-announce-ip', '127.0.0.1'];
+  const replica = await startRedis({ args: ['--cluster-enabled', 'yes', ...faithful] });
+  const joining = new Redis(replica.port, '127.0.0.1');
+  const said = async (...command: [string, ...string[]]) => `${await joining.call(...command).catch(String)}`;
+  await joining.call('CLUSTER', 'MEET', '127.0.0.1', `${home.port}`, bus);
+  await until(async () => (await said('CLUSTER', 'REPLICATE', id)) === 'OK');
+  await until(async () => (await said('INFO', 'replication')).includes('master_link_status:up'));
+  return {
+    ...{ home, replica },
+    promote: async () => void (await joining.call('CLUSTER', 'FAILOVER', 'TAKEOVER')),
+    stop: async () => {
+      joining.disconnect();
+      await replica.stop();
+    },
+  };
+}
+
 async function until(holds: () => Promise<boolean>): Promise<void> {
   for (let waited = 0; waited < 15_000; waited += 50) {
     if (await holds()) return;

@@ -179,11 +179,11 @@ const TAMPERS: Readonly<Record<string, Tamper>> = {
   },
   'two logs spliced': ({ lines, other }, pick) => {
     const at = 1 + pick(RECEIPTS);
-    return { lines: [...lines.slice(1, at), ...other.slice(at)], from: 1, to: RECEIPTS + 1 };
+    return { lines: [...lines.slice(1, at), ...other.slice(at)], from: at, to: at };
   },
   'a receipt of another log put in': ({ lines, other }, pick) => {
     const at = 1 + pick(RECEIPTS);
-    return { lines: lines.with(at, other[at] ?? ''), from: 1, to: RECEIPTS + 1 };
+    return { lines: lines.with(at, other[at] ?? ''), from: at, to: at };
   },
   'a bit of a signature flipped': ({ lines }, pick) => {
     const at = 1 + pick(RECEIPTS);
@@ -209,7 +209,7 @@ const TAMPERS: Readonly<Record<string, Tamper>> = {
   },
   'the head of another log': ({ lines, other }) => ({
     lines: lines.with(HEAD_AT, other[HEAD_AT] ?? ''),
-    from: 1,
+    from: HEAD_AT,
     to: HEAD_AT,
   }),
   'the checkpoint edited': ({ lines }, pick) => {

@@ -21,8 +21,16 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-async function start(gateways: number): Promise<{ redis: Losing; fleet: Fleet }> {
-  const redis = await Losing.start();
+/** What Redis is told to keep on its disk. */
+const SETTINGS = [
+  ['appendfsync always', ['--appendonly', 'yes', '--appendfsync', 'always']],
+  ['appendfsync everysec', ['--appendonly', 'yes', '--appendfsync', 'everysec']],
+  ['snapshots', ['--save', '1 1']],
+  ['nothing', []],
+] as const;
+
+async function start(gateways: number, args: readonly string[] = []): Promise<{ redis: Losing; fleet: Fleet }> {
+  const redis = await Losing.start(args);
   closing.push(() => redis.stop());
   const fleet = await Fleet.start(gateways, fleetSetup(shop, redis.server.url));
   closing.push(() => fleet.close());
@@ -37,19 +45,26 @@ describe.runIf(redisAvailable)('a Redis that is', () => {
     }, 120_000);
   }
 
-  test('started again from an old copy, under 4 gateways: the same', async () => {
-    const { redis, fleet } = await start(4);
-    fleet.load(3);
-    await vi.waitFor(() => expect(shop.books.length).toBeGreaterThan(ROOM / 6), WAIT);
-    await redis.save();
-    await vi.waitFor(() => expect(shop.books.length).toBeGreaterThan(ROOM / 2), WAIT);
-    await redis.startAgain(['--dbfilename', 'old.rdb']);
-    await sleep(500);
-    await fleet.calm();
-    await fleet.spendAll();
-    expect(shop.books).toHaveLength(ROOM);
-    await fleet.expectExact(shop);
-  }, 120_000);
+  for (const [setting, args] of SETTINGS) {
+    test(`killed and started again, with ${setting}: the same`, async () => {
+      const { redis, fleet } = await start(2, args);
+      await spentWithin({ lose: () => redis.startAgain() }, redis, fleet, shop);
+    }, 120_000);
+
+    test(`started again from an old copy, with ${setting}: the same`, async () => {
+      const { redis, fleet } = await start(4, args);
+      fleet.load(3);
+      await vi.waitFor(() => expect(shop.books.length).toBeGreaterThan(ROOM / 6), WAIT);
+      const goBack = await redis.copy();
+      await vi.waitFor(() => expect(shop.books.length).toBeGreaterThan(ROOM / 2), WAIT);
+      await goBack();
+      await sleep(500);
+      await fleet.calm();
+      await fleet.spendAll();
+      expect(shop.books).toHaveLength(ROOM);
+      await fleet.expectExact(shop);
+    }, 120_000);
+  }
 
   test('a replica that lagged behind, promoted under 2 gateways: the same', async () => {
     const redis = await Losing.start();

@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type PaidShop, paidShop } from '../fakes/paid-shop.ts';
-import { redisAvailable } from '../fakes/redis.ts';
-import { startCluster, startSentinelPair } from '../fakes/redis-modes.ts';
+import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
+import { replicate, startCluster, startSentinelPair } from '../fakes/redis-modes.ts';
 import { WAIT } from '../support/agreement.ts';
 import { Fleet, fleetSetup, ROOM } from '../support/fleet.ts';
 import type { GatewaySetup } from '../support/gateway.ts';
@@ -36,19 +36,20 @@ async function spentUnder(setup: GatewaySetup, fail: () => Promise<unknown>): Pr
 }
 
 describe.runIf(redisAvailable)('Redis', () => {
+  const onSentinels = (port: number, more = ''): GatewaySetup => {
+    const place = `url: { env: REDIS_URL }, sentinels: ["127.0.0.1:${port}"], master: main${more}`;
+    const { sections, env, ...rest } = fleetSetup(shop, 'redis://nobody.invalid');
+    const budgets = `{ store: redis, redis: { ${place}, key: { env: SHARED_KEY } } }`;
+    const url = `redis://:${PASSWORD}@nobody.invalid`;
+    return { ...rest, sections: { ...sections, budgets }, env: { ...env, REDIS_URL: url } };
+  };
+
   test('a failover by sentinels to a replica that lagged: brought back, spent to the cent', {
     timeout: 120_000,
   }, async () => {
     const pair = await startSentinelPair(PASSWORD);
     closing.push(() => pair.stop());
-    const place = `url: { env: REDIS_URL }, sentinels: ["127.0.0.1:${pair.sentinelPort}"], master: main`;
-    const { sections, env, ...rest } = fleetSetup(shop, 'redis://nobody.invalid');
-    const setup = {
-      ...rest,
-      sections: { ...sections, budgets: `{ store: redis, redis: { ${place}, key: { env: SHARED_KEY } } }` },
-      env: { ...env, REDIS_URL: `redis://:${PASSWORD}@nobody.invalid` },
-    };
-    await spentUnder(setup, async () => {
+    await spentUnder(onSentinels(pair.sentinelPort), async () => {
       pair.replica.pause();
       await vi.waitFor(() => expect(shop.books.length).toBeGreaterThan(ROOM / 3), WAIT);
       await pair.server.stop();
@@ -56,19 +57,55 @@ describe.runIf(redisAvailable)('Redis', () => {
     });
   });
 
+  test('a failover by sentinels where each exposure has a replica: brought back, spent to the cent', {
+    timeout: 120_000,
+  }, async () => {
+    const pair = await startSentinelPair(PASSWORD);
+    closing.push(() => pair.stop());
+    await spentUnder(onSentinels(pair.sentinelPort, ', replicas: 1'), async () => {
+      await pair.server.stop();
+      // Without another replica nothing more could be exposed.
+      const follows = ['--replicaof', '127.0.0.1', `${pair.replica.port}`, '--repl-diskless-sync-delay', '0'];
+      const next = await startRedis({ args: ['--requirepass', PASSWORD, '--masterauth', PASSWORD, ...follows] });
+      closing.push(() => next.stop());
+    });
+  });
+
+  const onCluster = (nodes: readonly RedisServer[], more = ''): GatewaySetup => {
+    const place = `cluster: [${nodes.map(({ port }) => `"127.0.0.1:${port}"`).join(', ')}]${more}`;
+    const { sections, ...rest } = fleetSetup(shop, 'redis://nobody.invalid');
+    const budgets = `{ store: redis, redis: { ${place}, key: { env: SHARED_KEY } } }`;
+    return { ...rest, sections: { ...sections, budgets } };
+  };
+
   test('a cluster whose nodes are flushed: brought back, spent to the cent', {
     timeout: 120_000,
   }, async () => {
     const { nodes, stop } = await startCluster();
     closing.push(stop);
-    const place = `cluster: [${nodes.map(({ port }) => `"127.0.0.1:${port}"`).join(', ')}]`;
-    const { sections, ...rest } = fleetSetup(shop, 'redis://nobody.invalid');
-    const setup = {
-      ...rest,
-      sections: { ...sections, budgets: `{ store: redis, redis: { ${place}, key: { env: SHARED_KEY } } }` },
-    };
-    await spentUnder(setup, () => Promise.all(nodes.map(flushed)));
+    await spentUnder(onCluster(nodes), () => Promise.all(nodes.map(flushed)));
   });
+
+  test.each([0, 1])(
+    'a cluster whose replica takes over, with replicas: %i: brought back, spent to the cent',
+    {
+      timeout: 120_000,
+    },
+    async (replicas) => {
+      const { nodes, stop } = await startCluster();
+      closing.push(stop);
+      const first = await replicate(nodes, '{purser}:clock');
+      closing.push(() => first.stop());
+      for (let n = 0; n < replicas; n += 1) {
+        const more = await replicate(nodes, '{purser}:clock');
+        closing.push(() => more.stop());
+      }
+      await spentUnder(onCluster(nodes, `, replicas: ${replicas}`), async () => {
+        await first.home.stop();
+        await first.promote();
+      });
+    },
+  );
 });
 
 async function flushed({ port }: { readonly port: number }): Promise<void> {

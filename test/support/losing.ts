@@ -1,7 +1,7 @@
 // Ways in which a Redis loses what it had acknowledged, for tests of what gateways make of it.
 
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,18 +18,21 @@ export class Losing {
   server: RedisServer;
   admin: Redis;
   readonly dir: string;
+  readonly #args: readonly string[];
 
-  private constructor(server: RedisServer, admin: Redis, dir: string) {
+  private constructor(server: RedisServer, admin: Redis, dir: string, args: readonly string[]) {
     this.server = server;
     this.admin = admin;
     this.dir = dir;
+    this.#args = args;
   }
 
-  static async start(): Promise<Losing> {
+  /** With these settings; without any it writes nothing to its disk by itself. */
+  static async start(args: readonly string[] = []): Promise<Losing> {
     const dir = mkdtempSync(join(tmpdir(), 'purser-lost-'));
-    const server = await startRedis({ dir });
+    const server = await startRedis({ dir, args });
     await openAtOnce(server.url);
-    const made = new Losing(server, new Redis(server.url), dir);
+    const made = new Losing(server, new Redis(server.url), dir, args);
     made.admin.on('error', () => {});
     return made;
   }
@@ -40,16 +43,28 @@ export class Losing {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  async startAgain(args: readonly string[] = []): Promise<void> {
-    const { port } = this.server;
-    await this.server.stop();
-    this.server = await startRedis({ dir: this.dir, port, args });
+  /** Killed, and started again from what its disk has. */
+  startAgain(): Promise<void> {
+    return this.#startFrom(() => {});
   }
 
-  /** Copies what it has on its disk, now. */
-  async save(): Promise<void> {
-    await this.admin.save();
-    copyFileSync(join(this.dir, 'dump.rdb'), join(this.dir, 'old.rdb'));
+  /** Copies what its disk has now, or what it is told to save where it saves nothing; answers how to go back to it. */
+  async copy(): Promise<() => Promise<void>> {
+    if (this.#args.length === 0) await this.admin.save();
+    const old = mkdtempSync(join(tmpdir(), 'purser-old-'));
+    cpSync(this.dir, old, { recursive: true });
+    return () =>
+      this.#startFrom(() => {
+        rmSync(this.dir, { recursive: true });
+        renameSync(old, this.dir);
+      });
+  }
+
+  async #startFrom(change: () => void): Promise<void> {
+    const { port } = this.server;
+    await this.server.stop();
+    change();
+    this.server = await startRedis({ dir: this.dir, port, args: this.#args });
   }
 
   async keyLike(part: string): Promise<string> {
@@ -120,7 +135,12 @@ export async function forwarder(to: () => number) {
 }
 
 /** Loads a fleet, lets its Redis lose something, and spends the rest of the budget. */
-export async function spentWithin(loss: Loss, redis: Losing, fleet: Fleet, shop: PaidShop): Promise<void> {
+export async function spentWithin(
+  loss: Pick<Loss, 'lose'>,
+  redis: Losing,
+  fleet: Fleet,
+  shop: PaidShop,
+): Promise<void> {
   fleet.load(3);
   await vi.waitFor(() => expect(shop.books.length).toBeGreaterThan(ROOM / 4), PATIENT);
   await loss.lose(redis);
