@@ -36,14 +36,30 @@ local function missing_of(gen)
   return missing
 end
 
--- Opens the generation when nobody is missing; answers how it stands, and who is waited for, or once it is open, who
--- else counts here: whoever enters must know them all before a store that forgets everything can be brought back.
+-- Living gateways that have not noted this one: were the store to forget everything, they would not wait for it.
+local function unmet()
+  local found = {}
+  for _, one in ipairs(logs()) do
+    local life = one.log ~= LOG and redis.call('HGET', C .. 'members', 'life:' .. one.log)
+    if life and heard(life) and redis.call('HEXISTS', C .. 'met', one.log .. ' ' .. LOG) == 0 then
+      found[#found + 1] = one.log
+    end
+  end
+  return found
+end
+
+-- Opens the generation when nobody is missing; answers how it stands, and who is waited for, or once nobody is, who else
+-- counts here: whoever enters must know them all, and be known, before it can spend what the store may forget.
 local function stand(epoch)
   local missing = missing_of(epoch.gen)
   local how = epoch.state == 'open' and 'open' or 'waiting'
-  if how == 'waiting' and #missing == 0 and RAW >= epoch.opens then
-    redis.call('HSET', C .. 'epoch', 'state', 'open')
-    how = 'opened'
+  if #missing == 0 or how == 'open' then
+    if #unmet() > 0 then
+      how = 'unmet'
+    elseif how == 'waiting' and RAW >= epoch.opens then
+      redis.call('HSET', C .. 'epoch', 'state', 'open')
+      how = 'opened'
+    end
   end
   local answer = { how, text(epoch.gen), text(KEPT), text(NOW), text(epoch.since), epoch.name }
   for _, one in ipairs(logs()) do

@@ -18,7 +18,7 @@ local function sound()
   end
   return true
 end
-for _, name in ipairs({ 'epoch', 'members', 'said', 'stop', 'terms' }) do mended(C .. name, 'hash') end
+for _, name in ipairs({ 'epoch', 'members', 'met', 'said', 'stop', 'terms' }) do mended(C .. name, 'hash') end
 mended(C .. 'clock', 'string')
 if not pcall(whole, redis.call('GET', C .. 'clock') or '0', 'clock') then redis.call('DEL', C .. 'clock') end
 if not sound() then redis.call('DEL', C .. 'members') end
@@ -83,8 +83,15 @@ redis.call('SET', C .. 'clock', text(now))
 redis.call('SET', KEYS[2], beaten(now, RAW), 'PX', text(KEY_STAYS + HEARD))
 KEPT = math.max(member('mark:' .. LOG) or 0, KNOWN)
 redis.call('HSET', C .. 'members', 'life:' .. LOG, LIFE, 'mark:' .. LOG, text(KEPT), 'seq:' .. LOG, text(sealed))
-for i = 7, #ASKED do redis.call('HSETNX', C .. 'members', 'gen:' .. ASKED[i], '0') end
+for i = 7, #ASKED do
+  redis.call('HSETNX', C .. 'members', 'gen:' .. ASKED[i], '0')
+  redis.call('HSET', C .. 'met', LOG .. ' ' .. ASKED[i], '1')
+end
 redis.call('HSETNX', C .. 'members', 'gen:' .. LOG, '0')
+-- Where no time is left for whom nobody knows, nobody has to know us either.
+if closed == 0 then
+  for _, one in ipairs(logs()) do redis.call('HSET', C .. 'met', one.log .. ' ' .. LOG, '1') end
+end
 
 if came(LOG, epoch.gen) then return stand(epoch) end
 return { 'bring', text(epoch.gen), text(KEPT), text(now), text(epoch.since), epoch.name }

@@ -4,7 +4,8 @@ import type { Account, AccountTotal, Notes } from '../domain/account.ts';
 import { BroughtNames, broughtHold, broughtLine, Places } from './brought.ts';
 import type { ClaimHasher } from './claims.ts';
 import { astrayOf, type Membership } from './membership.ts';
-import { type Noted, type Peer, peerNote, readNotes, UNHEARD } from './notes.ts';
+import { type Noted, type Peer, readNotes } from './notes.ts';
+import { Peers } from './peers.ts';
 import type { RedisMembers, Stand } from './redis-members.ts';
 import { statementOf, totalsOf } from './statements.ts';
 import { NotDone, type Term } from './store.ts';
@@ -30,6 +31,8 @@ export interface RebuildParts {
 export type Standing =
   | { readonly kind: 'open'; readonly rebuilt: boolean }
   | { readonly kind: 'waiting'; readonly missing: readonly string[]; readonly sinceMs: number }
+  /** The living ones of these others do not all know of this gateway yet: they say so within a second. */
+  | { readonly kind: 'unmet'; readonly others: readonly string[] }
   /** Another process of this log seems to be alive; known for sure with the next heartbeat. */
   | { readonly kind: 'unsure' };
 
@@ -64,7 +67,7 @@ export class Rebuild {
   readonly #parts: RebuildParts;
   #noted: Noted | undefined;
   #terms = new Map<string, string>();
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers: Peers;
   /** How far what is ours was brought to the newest generation. */
   #progress = beginning(0, '', 0);
   #reached = false;
@@ -74,11 +77,12 @@ export class Rebuild {
 
   constructor(parts: RebuildParts) {
     this.#parts = parts;
+    this.#peers = new Peers(parts.notes);
   }
 
   /** The gateways whose statements are known, by their logs. */
   get peers(): ReadonlyMap<string, Peer> {
-    return this.#peers;
+    return this.#peers.all;
   }
 
   /** Has the store ever answered? */
@@ -112,7 +116,7 @@ export class Rebuild {
     const { membership, members, account } = this.#parts;
     if (membership.generation !== null) return { kind: 'open', rebuilt: false };
     await this.#recall();
-    let stand = await members.join(account.sealed(), [...this.#peers.keys()]);
+    let stand = await members.join(account.sealed(), [...this.#peers.all.keys()]);
     this.#reached = true;
     if (stand.kind === 'older') throw new StoreRefuses(olderText(membership.log, account.sealed(), stand.recorded));
     if (stand.kind === 'cloned') return this.#seemsCloned(stand.at);
@@ -120,6 +124,10 @@ export class Rebuild {
     if (stand.kind === 'waiting') stand = await this.#speakForMissing(stand);
     if (stand.kind === 'waiting') {
       return { kind: 'waiting', missing: stand.missing, sinceMs: stand.now - stand.since };
+    }
+    if (stand.kind === 'unmet') {
+      await this.#peers.note(this.#peers.strangers(stand.others));
+      return { kind: 'unmet', others: stand.others };
     }
     if (stand.kind !== 'open' && stand.kind !== 'opened') throw new Error('the budget store changed its mind');
     await this.#enter(stand);
@@ -135,21 +143,17 @@ export class Rebuild {
   }
 
   async #tell(now: number): Promise<void> {
-    const { membership, members, account, notes } = this.#parts;
+    const { membership, members, account } = this.#parts;
     if (membership.generation === null) return;
     await account.fold();
     const statement = statementOf(await account.totals(this.#places(now).since()));
-    const known = [...this.#peers].flatMap(([log, { mark }]) => (mark < 0 ? [] : [{ log, mark }]));
-    const heard = await members.say(statement === this.#said ? '' : statement, known);
+    const heard = await members.say(statement === this.#said ? '' : statement, this.#peers.all);
     this.#said = statement;
     const { acknowledged, latest } = membership;
-    const news: Record<string, string> = { acknowledged: `${acknowledged}`, latest: `${latest}` };
-    for (const { log, mark, text } of heard) {
-      const peer: Peer = { mark, statement: text, givenUp: false };
-      this.#peers.set(log, peer);
-      Object.assign(news, peerNote(log, peer));
-    }
-    await notes.write(news);
+    const news = heard.map(({ log, peer }) => [log, peer] as const);
+    await this.#peers.note(news, { acknowledged: `${acknowledged}`, latest: `${latest}` });
+    // Whoever just came waits to be known.
+    if (news.some(([, { mark }]) => mark < 0)) await members.say('', this.#peers.all);
   }
 
   async #recall(): Promise<void> {
@@ -160,7 +164,7 @@ export class Rebuild {
     membership.latest = Math.max(membership.latest, noted.latest);
     membership.acknowledge(noted.acknowledged);
     for (const { field, value } of noted.terms) this.#terms.set(field, value);
-    for (const [log, peer] of noted.peers) this.#peers.set(log, peer);
+    this.#peers.recall(noted.peers);
     this.#noted = noted;
   }
 
@@ -173,12 +177,9 @@ export class Rebuild {
   }
 
   async #enter({ kind, generation, now, others }: Extract<Stand, { kind: 'open' | 'opened' }>): Promise<void> {
-    const { membership, members, notes, account } = this.#parts;
-    const strangers = others.filter((log) => !this.#peers.has(log));
-    for (const log of strangers) this.#peers.set(log, UNHEARD);
-    const known = Object.assign({}, ...strangers.map((log) => peerNote(log, UNHEARD)));
-    const { acknowledged } = membership;
-    await notes.write({ ...known, generation: `${generation}`, acknowledged: `${acknowledged}`, latest: `${now}` });
+    const { membership, members, account } = this.#parts;
+    const news = { generation: `${generation}`, acknowledged: `${membership.acknowledged}`, latest: `${now}` };
+    await this.#peers.note(this.#peers.strangers(others), news);
     membership.latest = now;
     membership.enter(generation);
     for (const { id, state } of await account.others()) await this.#parts.end(id, state).catch(() => {});
@@ -258,11 +259,11 @@ export class Rebuild {
 
   /** Whoever was waited for long enough is spoken for, with the last that it said. */
   async #speakForMissing(stand: Extract<Stand, { kind: 'waiting' }>): Promise<Stand> {
-    const { members, missingAfterMs, notes } = this.#parts;
+    const { members, missingAfterMs } = this.#parts;
     const waited = stand.now - stand.since >= missingAfterMs;
     let now: Stand = stand;
     for (const log of stand.missing) {
-      const peer = this.#peers.get(log) ?? UNHEARD;
+      const peer = this.#peers.get(log);
       if (!waited && !peer.givenUp) continue;
       now = await this.#orBroken(stand.generation, async () => {
         const whose = { log, how: 'guess' as const, mark: Math.max(0, peer.mark) };
@@ -270,9 +271,7 @@ export class Rebuild {
         return members.attest(stand, log, 'for');
       });
       if (peer.givenUp) continue;
-      const given: Peer = { ...peer, givenUp: true };
-      this.#peers.set(log, given);
-      await notes.write(peerNote(log, given));
+      await this.#peers.note([[log, { ...peer, givenUp: true }]]);
     }
     return now;
   }

@@ -2,6 +2,7 @@
 // It lays out keys and arguments, and judges nothing.
 import type { Clock } from '../domain/clock.ts';
 import type { Membership } from './membership.ts';
+import { type Peer, UNHEARD } from './notes.ts';
 import * as answers from './redis-answers.ts';
 import type { RedisLink } from './redis-connection.ts';
 import { framed } from './redis-frame.ts';
@@ -20,7 +21,9 @@ export type Stand =
   /** Everything was brought; the others are waited for (or nobody, while it stays closed for a moment). */
   | (Generation & { readonly kind: 'waiting'; readonly missing: readonly string[] })
   /** `opened`: by this very step. `others`: every other log whose gateway counts here. */
-  | (Generation & { readonly kind: 'open' | 'opened'; readonly others: readonly string[] });
+  | (Generation & { readonly kind: 'open' | 'opened'; readonly others: readonly string[] })
+  /** Of these others one lives that has not noted this gateway: were all forgotten, it would not be waited for. */
+  | (Generation & { readonly kind: 'unmet'; readonly others: readonly string[] });
 
 /** A generation; times by the store's clock, ms since 1970. */
 interface Generation {
@@ -70,11 +73,10 @@ export interface BroughtHold {
   readonly lines: readonly PlacedLine[];
 }
 
-/** Another gateway's statement; `mark` says how new it is. */
-export interface Statement {
+/** What is new of another gateway: that it came, or what it says. */
+export interface News {
   readonly log: string;
-  readonly mark: number;
-  readonly text: string;
+  readonly peer: Peer;
 }
 
 /** What the members' steps are made with. */
@@ -153,16 +155,16 @@ export class RedisMembers {
     return this.#stand(await this.#run(generation, SCRIPTS.attest, [], [log, how, name]));
   }
 
-  /** Tells the others what this gateway spent, and learns what they say that is newer than what is known. */
-  async say(statement: string, known: readonly { log: string; mark: number }[]): Promise<Statement[]> {
+  /** Tells the others what this gateway spent and whom it has noted, and learns what is newer than that. */
+  async say(statement: string, noted: ReadonlyMap<string, Peer>): Promise<News[]> {
     const { membership } = this.#options;
     const mark = membership.next();
-    const args = [statement, ...known.flatMap(({ log, mark: old }) => [log, `${old}`])];
+    const args = [statement, ...[...noted].flatMap(([log, peer]) => [log, peer.mark < 0 ? '' : `${peer.mark}`])];
     const [, ...found] = answers.readTexts(await this.#run(membership.generation, SCRIPTS.say, [], args, mark));
     membership.acknowledge(mark);
     return Array.from({ length: found.length / 3 }, (_, index) => {
       const [log = '', said = '', text = ''] = found.slice(index * 3, index * 3 + 3);
-      return { log, mark: Number(said), text };
+      return { log, peer: said === '' ? UNHEARD : { mark: Number(said), statement: text, givenUp: false } };
     });
   }
 
@@ -190,7 +192,7 @@ export class RedisMembers {
     this.#options.membership.acknowledge(generation.mark);
     if (kind === 'waiting') return { kind, ...generation, missing: logs };
     if (kind === 'bring') return { kind, ...generation };
-    if (kind === 'open' || kind === 'opened') return { kind, ...generation, others: logs };
+    if (kind === 'open' || kind === 'opened' || kind === 'unmet') return { kind, ...generation, others: logs };
     throw new Error('the budget store answered in a form that is not known here');
   }
 

@@ -100,6 +100,8 @@ export function keepJoined(
 
 function waitingText(standing: Exclude<Standing, { kind: 'open' }>): string {
   if (standing.kind === 'unsure') return 'was used by another process of this log a moment ago; looking again';
+  if (standing.kind === 'unmet')
+    return `waits until those that count there know of this gateway: ${standing.others.join(', ')}`;
   if (standing.missing.length === 0) return 'begins anew, and opens in a moment';
   const those = standing.missing.length > 1 ? 'those gateways' : 'the gateway';
   return `is being rebuilt, and waits for ${those} of ${standing.missing.join(', ')}`;

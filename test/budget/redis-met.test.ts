@@ -1,5 +1,6 @@
 // Whoever counts in a store knows who else does, before it has heard a word of them: a store that forgets everything is
 // not brought back without them.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openRedisBudget, type SharedBudget } from '../../src/budget/redis-budget.ts';
@@ -33,10 +34,36 @@ describe.skipIf(!redisAvailable)('members', () => {
     await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
   });
 
-  test('one that came a moment ago is waited for as well, by those that have not heard of it', async () => {
+  test('one that comes counts once those that live have noted it, and from then on they wait for it', async () => {
     const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, closedMs: 400 }));
     const a = await open('a');
+    let counts = false;
+    const coming = open('b').finally(() => {
+      counts = true;
+    });
+    await sleep(300);
+    await a.budget.heartbeat();
+    expect([counts, [...a.rebuild.peers.keys()]]).toEqual([false, []]);
+    await a.rebuild.tell(Date.now());
+    const b = await coming;
+    expect([b.budget.generation(), [...a.rebuild.peers.keys()]]).toEqual([1, ['b']]);
+    expect(await broughtBack(a)).toMatchObject({ kind: 'waiting', missing: ['b'] });
+    await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
+  });
+
+  test('one that comes does not wait for those that are silent', async () => {
+    const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, closedMs: 400 }));
+    const [a, began] = [await open('a'), performance.now()];
     const b = await open('b');
+    expect(b.budget.generation()).toBe(1);
+    expect(performance.now() - began).toBeGreaterThan(1_500);
+    await Promise.all([a.budget.shutdown(), b.budget.shutdown()]);
+  });
+
+  test('one that comes while nobody counts is waited for by those that have not heard of it', async () => {
+    const open = (log: string) => openRedisBudget(redisOptions(server.url, { log, closedMs: 400 }));
+    const a = await open('a');
+    const b = await openRedisBudget(redisOptions(server.url, { log: 'b' }));
     expect([...a.rebuild.peers.keys()]).toEqual([]);
     expect(await broughtBack(a)).toMatchObject({ kind: 'waiting', missing: [] });
     await b.budget.heartbeat().catch(() => {});

@@ -3,9 +3,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { WAIT } from '../support/agreement.ts';
-import { STORES } from '../support/stores.ts';
+import { STORES, type TestStore } from '../support/stores.ts';
 import { expectAgreed, expectResolved } from './judge.ts';
 import { type FailPoint, POINTS } from './points.ts';
 import { ask, openScene, type Purchase, type Scene } from './scene.ts';
@@ -91,5 +92,30 @@ for (const { name, available, open } of STORES.filter((store) => store.name.incl
       expect(await scene.till.taken()).toBe(0n);
       expect(await peerBuys(scene)).toBe(200);
     });
+
+    test.each(['intended sealed', 'proof made'])(
+      'CRASH-20: while the others rebuild without it, %s: what it began before is not paid',
+      async (title) => {
+        const store = impatient(await open());
+        const { scene, asked, purchase } = await stoppedAt(title, async () => store);
+        const admin = new Redis(store.redis ?? '');
+        await admin.flushall();
+        admin.disconnect();
+        // Its hold counts as it last spoke of it: or it has not said so yet, and then the money is there for others.
+        const done = ['budget_exceeded', 200];
+        await vi.waitFor(async () => expect(done).toContain(await peerBuys(scene)), WAIT);
+        wake(scene);
+        await asked;
+        expect(scene.till.paidFor(purchase.target)).toBe(0);
+        await expectResolved(scene);
+        expect(await scene.till.taken()).toBeLessThanOrEqual(PRICE);
+      },
+    );
   });
+}
+
+/** The same, and whoever does not come to a rebuild is waited for no longer than a moment. */
+function impatient(store: TestStore): TestStore {
+  const budgets = store.sections.budgets?.replace(' } }', ' }, missingAfter: 3s }') ?? '';
+  return { ...store, sections: { ...store.sections, budgets } };
 }
