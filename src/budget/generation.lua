@@ -41,7 +41,7 @@ local function unmet()
   local found = {}
   for _, one in ipairs(logs()) do
     local life = one.log ~= LOG and redis.call('HGET', C .. 'members', 'life:' .. one.log)
-    if life and heard(life) and redis.call('HEXISTS', C .. 'met', one.log .. ' ' .. LOG) == 0 then
+    if life and heard(life) and not redis.call('HGET', C .. 'met', one.log .. ' ' .. LOG) then
       found[#found + 1] = one.log
     end
   end

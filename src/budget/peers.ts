@@ -1,5 +1,5 @@
-// The other gateways of a shared store, as this one last heard of them. They are in its notes before they count as known:
-// others rely on it that a store which forgets everything is not brought back without whom this gateway knows.
+// The other gateways of a shared store, as this one last heard of them. They are in its notes before they count as
+// known: others rely on it that a store which forgets everything is not brought back without whom this gateway knows.
 import type { Notes } from '../domain/account.ts';
 import { type Peer, peerNote, UNHEARD } from './notes.ts';
 

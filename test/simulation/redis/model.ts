@@ -78,7 +78,8 @@ export class RedisModel {
 
   #run([name = '', ...args]: readonly string[]): Reply {
     const command = COMMANDS[name.toUpperCase()];
-    if (!command) throw new RedisError(`ERR unknown command '${name}'`);
+    // No reply of a server: a step that the model does not know would only look like a store that is never open.
+    if (!command) throw new Error(`the model of Redis has no ${name}`);
     return command(this.#door, args);
   }
 
