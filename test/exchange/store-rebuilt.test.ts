@@ -168,7 +168,7 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
       method: 'POST',
       body: JSON.stringify({ as: 'settled', because: 'the shop says so' }),
     });
-    expect(await moneyOf(first)).toEqual({ settled: 2n * PRICE, held: 0n });
+    await vi.waitFor(async () => expect(await moneyOf(first)).toEqual({ settled: 2n * PRICE, held: 0n }), WAIT);
     await flush();
     await bought(first);
     await vi.waitFor(async () => expect(await moneyOf(first)).toEqual({ settled: 3n * PRICE, held: 0n }), WAIT);

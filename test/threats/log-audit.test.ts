@@ -92,7 +92,7 @@ describe.runIf(redisAvailable)('gateways that share one store', () => {
 
     const client = new Redis(redis.url);
     closing.push(() => client.quit());
-    const lines = await client.keys('{purser}:*l:*');
+    const lines = await client.keys('{purser}:[0-9]*:l:*');
     expect(lines).toHaveLength(1);
     const [line = ''] = lines;
     const settled = Object.entries(await client.hgetall(line)).find(([, value]) => value === '150000')?.[0];
