@@ -37,6 +37,15 @@ async function start(gateways: number, args: readonly string[] = []): Promise<{ 
   return { redis, fleet };
 }
 
+/** The rest of the budget is spent, and not more. */
+async function spentToTheCent(fleet: Fleet): Promise<void> {
+  await sleep(500);
+  await fleet.calm();
+  await fleet.spendAll();
+  expect(shop.books).toHaveLength(ROOM);
+  await fleet.expectExact(shop);
+}
+
 describe.runIf(redisAvailable)('a Redis that is', () => {
   for (const loss of LOSSES) {
     test(`${loss.name}, under ${loss.gateways}: brought back, spent to the cent and not more`, async () => {
@@ -58,11 +67,7 @@ describe.runIf(redisAvailable)('a Redis that is', () => {
       const goBack = await redis.copy();
       await vi.waitFor(() => expect(shop.books.length).toBeGreaterThan(ROOM / 2), WAIT);
       await goBack();
-      await sleep(500);
-      await fleet.calm();
-      await fleet.spendAll();
-      expect(shop.books).toHaveLength(ROOM);
-      await fleet.expectExact(shop);
+      await spentToTheCent(fleet);
     }, 120_000);
   }
 
@@ -88,10 +93,6 @@ describe.runIf(redisAvailable)('a Redis that is', () => {
     await lagging.replicaof('NO', 'ONE');
     current = replica.port;
     link.cut();
-    await sleep(500);
-    await fleet.calm();
-    await fleet.spendAll();
-    expect(shop.books).toHaveLength(ROOM);
-    await fleet.expectExact(shop);
+    await spentToTheCent(fleet);
   }, 120_000);
 });
