@@ -46,6 +46,8 @@ export interface BudgetVerdict {
   readonly missingLogs: readonly string[];
   /** Budgets that receipts name and the policies in force do not. */
   readonly goneBudgets: readonly string[];
+  /** Budgets of which the store listed the fullest scopes only. */
+  readonly partBudgets: readonly string[];
 }
 
 /** Compares what was read of both; `movingSince` as in {@link Purchases}. */
@@ -74,6 +76,7 @@ export function compareWithStore(purchases: Purchases, store: StoreSide, movingS
     lines: lines.length,
     missingLogs: [...missing].sort(),
     goneBudgets: purchases.sums.budgets().filter((id) => !known.has(id)),
+    partBudgets: store.budgets.filter(({ whole }) => !whole).map(({ id }) => id),
   };
 }
 

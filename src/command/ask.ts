@@ -26,7 +26,7 @@ export interface Asker {
 
 const CONNECT_WITHIN_MS = 3_000;
 const ANSWER_WITHIN_MS = 30_000;
-const MOST_ANSWER_BYTES = 32 * 1024 * 1024;
+const MOST_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /** Connections are kept between questions; `cert` (PEM) is the one certificate that is trusted, null means any. */
 export function openAsker(url: string, cert: string | null): Asker {

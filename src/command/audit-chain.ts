@@ -1,6 +1,6 @@
-// The chains' side of an audit: what the wallets that receipts name moved of the tokens they paid with, asked of the
-// nodes in `networks`. A node that cannot be used ends the audit: half a chain would show as differences.
-import type { AuditPeriod } from '../audit/against-rails.ts';
+// The chains' side of an audit: what the wallets that receipts or the configuration name moved of the tokens that they
+// pay with, asked of the nodes in `networks`. A node that cannot be used ends the audit: half a chain would show as
+// differences.
 import type { Purchase } from '../audit/purchases.ts';
 import type { Book, Transfer } from '../audit/transfer.ts';
 import type { Config } from '../config/config.ts';
@@ -21,28 +21,22 @@ const WITHIN_MS = 600_000;
 /** `network:token:payer:nonce`, as the evm rail names a payment. */
 const EVM_IDENTITY = /^(eip155:[0-9]+):(0x[0-9a-f]{40}):(0x[0-9a-f]{40}):0x[0-9a-f]{64}$/;
 
-/** Reads them. Throws {@link ChainUnread}. */
+/** Reads them from `sinceMs` on. Throws {@link ChainUnread}. */
 export async function readChains(
-  config: Pick<Config, 'networks' | 'assets'>,
+  config: Pick<Config, 'networks' | 'assets' | 'wallets'>,
   purchases: readonly Purchase[],
-  period: AuditPeriod,
+  sinceMs: number,
   nowMs: number,
 ): Promise<Chains> {
   const wallets = new Map<string, Wallet>();
-  for (const { identity, at } of purchases) {
-    const [, network, token, payer] = EVM_IDENTITY.exec(identity) ?? [];
-    if (network === undefined || token === undefined || payer === undefined) continue;
-    const name = `${network}:${token}:${payer}`;
-    const since = Math.min(at, wallets.get(name)?.since ?? at);
-    wallets.set(name, { name, network, token, payer, since: period.sinceMs ?? since });
-  }
+  for (const wallet of [...namedIn(purchases), ...(await configured(config))]) wallets.set(wallet.name, wallet);
   const nodes = openNodes(config.networks);
   try {
     const books: Book[] = [];
     const unasked = new Set<string>();
     for (const wallet of wallets.values()) {
       const asks = nodes.of.get(wallet.network);
-      if (asks) books.push(await bookOf(wallet, asks, config.assets, nowMs));
+      if (asks) books.push(await bookOf(wallet, asks, config.assets, { sinceMs, nowMs }));
       else unasked.add(wallet.network);
     }
     return { books, unasked: [...unasked] };
@@ -57,18 +51,40 @@ interface Wallet {
   readonly network: string;
   readonly token: string;
   readonly payer: string;
-  /** Milliseconds since 1970. */
-  readonly since: number;
+}
+
+const walletOf = (network: string, token: string, payer: string): Wallet => ({
+  ...{ name: `${network}:${token}:${payer}`, network, token, payer },
+});
+
+/** Also those that were configured once. */
+function namedIn(purchases: readonly Purchase[]): Wallet[] {
+  return purchases.flatMap(({ identity }) => {
+    const [, network, token, payer] = EVM_IDENTITY.exec(identity) ?? [];
+    return network === undefined || token === undefined || payer === undefined ? [] : [walletOf(network, token, payer)];
+  });
+}
+
+/** Also those that nothing was bought with: whoever has the key may have paid past the gateway. */
+async function configured({ wallets, assets }: Pick<Config, 'assets' | 'wallets'>): Promise<Wallet[]> {
+  const evm = wallets.filter((wallet) => wallet.rail === 'evm');
+  if (evm.length === 0) return [];
+  const { evmPayer } = await import('../rail/evm.ts');
+  return evm.flatMap(({ id, key, networks }) =>
+    assets
+      .filter(({ network }) => networks.includes(network))
+      .map(({ network, token }) => walletOf(network, token.toLowerCase(), evmPayer(id, key.reveal()))),
+  );
 }
 
 async function bookOf(
   wallet: Wallet,
   asks: readonly AskNode[],
   assets: Config['assets'],
-  nowMs: number,
+  period: { readonly sinceMs: number; readonly nowMs: number },
 ): Promise<Book> {
-  const { name, network, token, since } = wallet;
-  const time = { sinceMs: since, nowMs, signal: AbortSignal.timeout(WITHIN_MS) };
+  const { name, network, token } = wallet;
+  const time = { ...period, signal: AbortSignal.timeout(WITHIN_MS) };
   const read = await evmTransfers(asks, network, wallet, time).catch((error: unknown) => {
     if (error instanceof NodeUnusable) throw new ChainUnread(`a node of ${network} ${error.message}; nothing is said`);
     throw error;

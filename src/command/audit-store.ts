@@ -4,7 +4,7 @@ import type { StoreBudget, StoreHold, StoreLine, StoreSide } from '../audit/agai
 import type { Counts } from '../audit/line-sums.ts';
 import { Calendar, type CalendarKind, rollingPartMs } from '../budget/windows.ts';
 import { readMicros } from '../domain/money.ts';
-import { MOST_SCOPES } from '../operators/api.ts';
+import { MOST_SCOPES } from '../operators/forms.ts';
 import type { BudgetView, HoldView } from '../operators/views.ts';
 import { readDuration } from '../yaml/units.ts';
 import { type OperatorClient, OrderFailed } from './operator-client.ts';
@@ -21,7 +21,7 @@ const SKEW_MS = 60_000;
 /** Asks for everything. Throws OrderFailed. */
 export async function readStore(operator: OperatorClient, timeZone: string, now: () => number): Promise<StoreRead> {
   const askedAt = now();
-  const { budgets } = await operator.budgets();
+  const { budgets } = await operator.budgets(MOST_SCOPES);
   const { holds } = await operator.holds();
   const calendar = new Calendar(timeZone);
   return { askedAt, budgets: budgets.map((view) => budgetOf(view, calendar, askedAt)), holds: holds.map(holdOf) };

@@ -155,7 +155,7 @@ async function compare(sides: Sides): Promise<Omit<AuditAnswer, 'period' | 'time
   purchases.finish();
   const budgets = store && compareWithStore(purchases, store, movingSince);
   const index = new PurchaseIndex(purchases.kept.values());
-  const chains = await askNodes(sides, index);
+  const chains = await askNodes(sides, index, logs);
   const books = [...sides.books, ...chains.books];
   const rails = books.map((book) => compareWithBook(index, book, period));
   const inPeriod = index.all.filter(({ at }) => at >= sinceMs && at < untilMs);
@@ -172,9 +172,15 @@ async function compare(sides: Sides): Promise<Omit<AuditAnswer, 'period' | 'time
   };
 }
 
-async function askNodes({ options, place, period, now }: Sides, index: PurchaseIndex): Promise<Chains> {
+/** From the first receipt on: what was moved before there was a log says nothing of it. */
+async function askNodes(
+  { options, place, period, now }: Sides,
+  index: PurchaseIndex,
+  logs: readonly LogRead[],
+): Promise<Chains> {
   if (!options.chain || !place.config) return { books: [], unasked: [] };
-  return readChains(place.config, index.all, period, now());
+  const begins = logs.map((log) => (log.begins === null ? now() : Date.parse(log.begins)));
+  return readChains(place.config, index.all, period.sinceMs ?? Math.min(...begins), now());
 }
 
 const unaskedNote = (network: string): string =>
@@ -214,6 +220,9 @@ function notesOf({ options, place, store }: Sides, logs: readonly LogRead[], bud
   }
   for (const id of budgets?.goneBudgets ?? []) {
     notes.push(`budget ${id} is in receipts, but no policy in force has it: its counters were not compared`);
+  }
+  for (const id of budgets?.partBudgets ?? []) {
+    notes.push(`budget ${id} counts for more scopes than can be listed: only its fullest ones were compared`);
   }
   return notes;
 }

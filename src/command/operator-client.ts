@@ -7,7 +7,14 @@ import { codeOf } from '../domain/operations.ts';
 import { Turns } from '../domain/turns.ts';
 import { type Forecast, forecastShape } from '../explain/answer.ts';
 import { type OfflineState, readBudgets, readHolds } from '../operators/api.ts';
-import type { ExplainQuery, ResolveOrder, RotateOrder, StartOrder, StopOrder } from '../operators/forms.ts';
+import {
+  type ExplainQuery,
+  type ResolveOrder,
+  type RotateOrder,
+  SHOWN_SCOPES,
+  type StartOrder,
+  type StopOrder,
+} from '../operators/forms.ts';
 import { LOCAL_OPERATOR, operatorTokenFile, readOperatorToken } from '../operators/operator-token.ts';
 import { createOrders, type Done } from '../operators/orders.ts';
 import { isProblem, OPERATOR_PROBLEMS, type OperatorProblem } from '../operators/problem.ts';
@@ -27,7 +34,8 @@ export class OrderFailed extends Error {}
 
 /** What the commands can ask and order. Every method throws {@link OrderFailed}. */
 export interface OperatorClient {
-  budgets(): Promise<BudgetsAnswer>;
+  /** `most`: so many scopes of each, up to 100,000; 1,000 when not told. */
+  budgets(most?: number): Promise<BudgetsAnswer>;
   holds(): Promise<HoldsAnswer>;
   stops(): Promise<StopView[]>;
   /** What would be decided, with the counters of the store. */
@@ -100,7 +108,7 @@ function offlineClient(state: OfflineState): OperatorClient {
   const clock: Clock = { now: Date.now, monotonic: () => performance.now() };
   const orders = createOrders({ ...state, clock, turns: new Turns(), unwritten: () => false });
   return {
-    budgets: () => failing(readBudgets(state)),
+    budgets: (most = SHOWN_SCOPES) => failing(readBudgets(state, most)),
     holds: () => failing(readHolds({ budget: state.budget, sight: () => null })),
     stops: async () => (await failing(state.budget.stops())).map(stopView),
     explain: async (question) => readForecast(await state.explain(question)),
@@ -162,7 +170,7 @@ function openPort(place: GatewayPlace): Port {
     url,
     answers: () => isGateway(asker, url),
     client: {
-      budgets: () => ask(budgetsAnswer, 'GET', 'budgets'),
+      budgets: (most = SHOWN_SCOPES) => ask(budgetsAnswer, 'GET', `budgets?scopes=${most}`),
       holds: () => ask(holdsAnswer, 'GET', 'holds'),
       stops: async () => (await ask(stopsAnswer, 'GET', 'stops')).stops,
       explain: (question) => ask(forecastShape, 'GET', `explain?${new URLSearchParams({ ...question })}`),

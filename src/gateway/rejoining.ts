@@ -1,8 +1,9 @@
 // Keeps a store that several gateways share in agreement with the receipts: notices at once when it has forgotten
 // something, joins it again until it is open, and tells the others what this gateway spent.
 
-import type { Standing } from '../budget/rebuild.ts';
+import type { Rebuild, Standing } from '../budget/rebuild.ts';
 import type { SharedBudget } from '../budget/redis-budget.ts';
+import { spentText } from '../budget/statements.ts';
 import { StoreRefuses } from '../budget/store-refuses.ts';
 import { type Clock, sleep, type Timer, type Timers } from '../domain/clock.ts';
 import { errorFacts, type Log } from '../observe/log.ts';
@@ -49,12 +50,12 @@ export function keepJoined(
       const standing = await rebuild.settle();
       if (standing.kind !== 'open') {
         const text = waitingText(standing);
-        say(text, 'warn', `the budget store ${text}`);
+        say(text, 'warn', `the budget store ${text}${waitingFor(standing, rebuild)}`);
       } else if (budget.generation() !== null) {
         const away = closed === null ? [] : await budget.spokenFor();
         if (away.length > 0) {
           const said = 'what a gateway that is away last said counts as spent, until it is back with its state folder';
-          log.event('warn', `${said}: the gateway of ${away.join(', ')}`);
+          log.event('warn', `${said}: ${away.map((one) => lastWord(one, rebuild)).join('; ')}`);
         }
         say(null, 'info', 'the budget store is in agreement with the receipts');
       }
@@ -84,7 +85,8 @@ export function keepJoined(
 
   onAstray((why) => {
     // The reason can name a scope, and what is said to everybody must not.
-    say('is being rebuilt', 'error', `the budget store is being rebuilt from the receipts: ${why}`);
+    const meanwhile = 'the budget store is being rebuilt from the receipts, and nothing is paid meanwhile';
+    say('is being rebuilt', 'error', `${meanwhile}: ${why}`);
     void settle();
   });
   tellClosed(closed);
@@ -106,3 +108,14 @@ function waitingText(standing: Exclude<Standing, { kind: 'open' }>): string {
   const those = standing.missing.length > 1 ? 'those gateways' : 'the gateway';
   return `is being rebuilt, and waits for ${those} of ${standing.missing.join(', ')}`;
 }
+
+/** For the operator alone: whose money it is, and what becomes of it. */
+function waitingFor(standing: Exclude<Standing, { kind: 'open' }>, rebuild: Rebuild): string {
+  if (standing.kind !== 'waiting' || standing.missing.length === 0) return '';
+  const words = standing.missing.map((log) => lastWord(log, rebuild)).join('; ');
+  return `: start it on its state folder, or what it last said counts as spent once missingAfter is over (${words})`;
+}
+
+/** A gateway that is away, and what it said that it had spent. */
+const lastWord = (log: string, { peers }: Rebuild): string =>
+  `the gateway of ${log}: ${spentText(peers.get(log)?.statement ?? '[]')}`;

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { LineState, OpenHold, Stop } from '../domain/hold.ts';
 import type { Sealed } from '../domain/receipt.ts';
 import {
+  budgetQuery,
   type ExplainQuery,
   explainQuery,
   type ReceiptQuery,
@@ -29,9 +30,6 @@ import {
   type Sight,
   stopView,
 } from './views.ts';
-
-/** The most scopes of one budget that are shown. */
-export const MOST_SCOPES = 1000;
 
 /** What the API reads; the gateway hands in its budget store, ledger and policy. */
 export interface ApiParts {
@@ -81,7 +79,7 @@ type Handler = (parts: ApiParts, request: ApiRequest, id: string) => Promise<Api
 const ROUTES: readonly { readonly path: RegExp; readonly methods: Readonly<Record<string, Handler>> }[] = [
   { path: /^receipts$/, methods: { GET: listReceipts } },
   { path: /^receipts\/([^/]+)$/, methods: { GET: showReceipt } },
-  { path: /^budgets$/, methods: { GET: async (parts) => answer(await readBudgets(parts)) } },
+  { path: /^budgets$/, methods: { GET: listBudgets } },
   { path: /^holds$/, methods: { GET: async (parts) => answer(await readHolds(parts)) } },
   { path: /^holds\/([^/]+)\/resolve$/, methods: { POST: resolveHold } },
   { path: /^stops$/, methods: { GET: listStops, POST: addStop, DELETE: liftStop } },
@@ -105,9 +103,12 @@ export async function answerApi(parts: ApiParts, request: ApiRequest): Promise<A
   );
 }
 
-/** Each budget of the policy with its fullest scopes. */
-export async function readBudgets(parts: Pick<ApiParts, 'budget' | 'budgetTerms'>): Promise<BudgetsAnswer> {
-  const read = async (terms: BudgetTerms) => budgetView(terms, await parts.budget.scopes(terms, MOST_SCOPES));
+/** Each budget of the policy with its fullest scopes, at most `most` of each. */
+export async function readBudgets(
+  parts: Pick<ApiParts, 'budget' | 'budgetTerms'>,
+  most: number,
+): Promise<BudgetsAnswer> {
+  const read = async (terms: BudgetTerms) => budgetView(terms, await parts.budget.scopes(terms, most));
   const budgets = await Promise.all(parts.budgetTerms().map(read));
   return { budgets, spokenFor: await parts.budget.spokenFor() };
 }
@@ -121,6 +122,11 @@ export async function readHolds({ budget, sight }: Pick<ApiParts, 'budget' | 'si
 async function listReceipts(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
   const filter = readQuery(receiptQuery, request.query);
   return isProblem(filter) ? filter : answer({ receipts: await parts.ledger.list(filter) });
+}
+
+async function listBudgets(parts: ApiParts, request: ApiRequest): Promise<ApiAnswer> {
+  const asked = readQuery(budgetQuery, request.query);
+  return isProblem(asked) ? asked : answer(await readBudgets(parts, asked.scopes));
 }
 
 async function showReceipt(parts: ApiParts, _request: ApiRequest, id: string): Promise<ApiAnswer> {

@@ -6,6 +6,9 @@ import { readJson } from '../domain/strict-json.ts';
 import { type OperatorProblem, problem } from './problem.ts';
 
 const MOST_RECEIPTS = 1000;
+/** The most scopes of one budget that are shown: to whoever does not say how many, and to whoever does. */
+export const SHOWN_SCOPES = 1_000;
+export const MOST_SCOPES = 100_000;
 /** The longest body that is read. */
 export const MOST_BODY_BYTES = 16 * 1024;
 
@@ -27,6 +30,15 @@ const instant = z
   .transform((text) => new Date(readInstant(text) ?? 0).toISOString());
 const selector = line(200).exactOptional();
 
+/** A number as text; `usual` where none is given. */
+const howMany = (most: number, usual: number) =>
+  z
+    .string()
+    .regex(/^[1-9][0-9]{0,5}$/, `must be a whole number from 1 to ${most}`)
+    .transform(Number)
+    .pipe(z.int().max(most))
+    .default(usual);
+
 /** `GET /api/receipts`: every given member must match; newest first. */
 export const receiptQuery = z.strictObject({
   kind: z.enum(RECEIPT_KINDS).exactOptional(),
@@ -41,13 +53,11 @@ export const receiptQuery = z.strictObject({
   exchange: selector,
   since: instant.exactOptional(),
   until: instant.exactOptional(),
-  limit: z
-    .string()
-    .regex(/^[1-9][0-9]{0,3}$/, `must be a whole number from 1 to ${MOST_RECEIPTS}`)
-    .transform(Number)
-    .pipe(z.int().max(MOST_RECEIPTS))
-    .default(100),
+  limit: howMany(MOST_RECEIPTS, 100),
 });
+
+/** `GET /api/budgets`: how many scopes of each budget, the fullest first. */
+export const budgetQuery = z.strictObject({ scopes: howMany(MOST_SCOPES, SHOWN_SCOPES) });
 
 const asked = line(1_000);
 

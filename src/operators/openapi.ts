@@ -1,7 +1,7 @@
 // OpenAPI 3.1 of the operators' API, generated from the forms it reads and the views it answers with.
 import { z } from 'zod';
 import { receipt } from '../domain/receipt.ts';
-import { explainQuery, receiptQuery, resolveOrder, rotateOrder, startOrder, stopOrder } from './forms.ts';
+import { budgetQuery, explainQuery, receiptQuery, resolveOrder, rotateOrder, startOrder, stopOrder } from './forms.ts';
 import { OPERATOR_PROBLEMS, type OperatorProblemCode } from './problem.ts';
 import { budgetsAnswer, doneAnswer, holdsAnswer, policyAnswer, stopsAnswer } from './views.ts';
 
@@ -35,7 +35,7 @@ export function openApi({ version, forecast }: OpenApiParts): object {
     paths: {
       '/api/receipts': { get: reading('receipts', 'Receipts that match, newest first', receiptsAnswer, receiptQuery) },
       '/api/receipts/{id}': { get: { ...reading('receipt', 'One receipt', sealed), parameters: [ID] } },
-      '/api/budgets': { get: reading('budgets', 'Each budget with its fullest scopes', budgetsAnswer) },
+      '/api/budgets': { get: reading('budgets', 'Each budget with its fullest scopes', budgetsAnswer, budgetQuery) },
       '/api/holds': { get: reading('holds', 'Open holds with their evidence', holdsAnswer) },
       '/api/holds/{id}/resolve': {
         post: { ...order('resolveHold', 'Say how an uncertain hold ended', resolveOrder), parameters: [ID] },

@@ -35,7 +35,7 @@ const AUTHORISATION = {
 /** Opens the wallet; throws GatewayFault('rail_unavailable') that names it when its key is not usable. */
 export function openEvmWallet({ id, key, networks, proofLifetimeMs }: EvmWalletOptions): Wallet {
   const account = readAccount(id, key);
-  const payer = account.address.toLowerCase();
+  const payer = payerOf(account);
   const judge = (offer: Offer, asset: RailAsset) =>
     judgeRail(id, networks, offer, asset) ?? judgeDemand(payer, offer, asset) ?? true;
   return {
@@ -54,6 +54,11 @@ export function openEvmWallet({ id, key, networks, proofLifetimeMs }: EvmWalletO
     },
   };
 }
+
+/** The address that the wallet of this key pays from, in lower case; throws as {@link openEvmWallet} does. */
+export const evmPayer = (id: string, key: string): string => payerOf(readAccount(id, key));
+
+const payerOf = ({ address }: PrivateKeyAccount): string => address.toLowerCase();
 
 function readAccount(id: string, key: string): PrivateKeyAccount {
   // What a library says about a key may hold the key, so the cause is dropped.

@@ -116,8 +116,8 @@ async function buy(times: number): Promise<void> {
 }
 
 /** Whoever has the wallet's key pays past the gateway. */
-async function payPast(atoms: bigint): Promise<string> {
-  const account = privateKeyToAccount(payer.key);
+async function payPast(atoms: bigint, by = payer): Promise<string> {
+  const account = privateKeyToAccount(by.key);
   const nonce = `0x${'7e'.repeat(32)}` as const;
   const terms = { from: account.address, to: merchant.recipient, value: atoms, validAfter: 0n, nonce };
   const validBefore = BigInt(Math.floor(Date.now() / 1_000) + 3_600);
@@ -207,6 +207,18 @@ test('a payment past the gateway, by whoever has the key of the wallet, is told'
   const told = (await audit()).differences.find(({ kind }) => kind === 'transfer_without_receipt');
   expect(told?.about.endsWith(`:${nonce}`)).toBe(true);
   expect(told?.rails).toMatch(/^100000 atoms of usdc to 0x[0-9a-f]{40} at \S+ \(block \d+, transaction 0x/);
+}, 60_000);
+
+test('a payment by a configured wallet that nothing was ever bought with is told', async () => {
+  const vault = await chain.fund(1_000_000n);
+  const nonce = await payPast(parseUnits('0.2', 6), vault);
+  await sleep(1_500);
+  const file = `${gateway.configFile}.vault.yaml`;
+  const wallet = `  - { id: vault, rail: evm, key: { env: VAULT_KEY }, networks: ["${chain.network}"] }`;
+  writeFileSync(file, readFileSync(gateway.configFile, 'utf8').replace(/^wallets: *\n/m, `$&${wallet}\n`));
+  const { differences } = await audited(['--chain', '--config', file], { ...env, VAULT_KEY: vault.key });
+  const name = `${chain.network}:${chain.token}:${vault.address.toLowerCase()}:${nonce}`;
+  expect(differences.find(({ about }) => about === name)).toMatchObject({ kind: 'transfer_without_receipt' });
 }, 60_000);
 
 test('without a node the network is named, and nothing is told of its chain', async () => {

@@ -177,6 +177,23 @@ test('what the budget store forgot, invented or altered is told, counter by coun
   }
 }, 90_000);
 
+test('of a budget with more scopes than are shown otherwise each one is compared', async () => {
+  await market(1, 0);
+  await stand.gateway.close();
+  await sleep(2_100);
+  const scopes = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)';
+  const row = `SELECT budget, scope || i, start, settled * 2, held, payments, forget FROM budget_counters, n`;
+  tamper(stand.gateway.folder, `${scopes} INSERT INTO budget_counters ${row} WHERE budget = 'purse'`);
+  tamper(
+    stand.gateway.folder,
+    `UPDATE budget_counters SET settled = settled - 1 WHERE budget = 'purse' AND scope LIKE '%]'`,
+  );
+  const { differences, notes } = await audited(config());
+  expect(new Set(differences.map(({ kind }) => kind))).toEqual(new Set(['counter_differs']));
+  expect(differences).toHaveLength(1_501);
+  expect(notes).toEqual([]);
+});
+
 function restore(state: string, before: Buffer): void {
   for (const suffix of ['-wal', '-shm']) rmSync(`${state}${suffix}`, { force: true });
   rmSync(state);

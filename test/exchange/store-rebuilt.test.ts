@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { formatMicros } from '../../src/domain/money.ts';
 import { type PaidShop, paidShop } from '../fakes/paid-shop.ts';
 import { type RedisServer, redisAvailable, startRedis } from '../fakes/redis.ts';
 import { buy, PRICE, WAIT } from '../support/agreement.ts';
@@ -188,7 +189,8 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
 
   test('a gateway that does not come is named, waited for, counted as it last spoke; back again, exactly', async () => {
     const [one, two] = [setup(', missingAfter: 3s'), setup(', missingAfter: 3s')];
-    const [first, second] = [await start(one), await startGateway(two)];
+    const [first, second] = [await spawnGateway(one), await startGateway(two)];
+    closing.push(() => first.close());
     for (let n = 0; n < 3; n += 1) expect((await buy(second)).status).toBe(200);
     expect((await buy(second, '/fails')).status).toBe(424);
     await vi.waitFor(async () => expect(await admin.hlen('{purser}:said')).toBe(2), WAIT);
@@ -203,6 +205,9 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
     expect(await buy(first)).toMatchObject({ code: 'store_unavailable' });
     await bought(first);
     expect(await moneyOf(first)).toEqual({ settled: 5n * PRICE, held: 0n });
+    const word = `the gateway of ${log}: ${formatMicros(4n * PRICE)} in purse`;
+    expect(first.output()).toContain(`what it last said counts as spent once missingAfter is over (${word})`);
+    expect(first.output()).toContain(`counts as spent, until it is back with its state folder: ${word}`);
     for (const what of ['budgets', 'holds']) expect(await first.api(what)).toMatchObject({ spokenFor: [log] });
     const { err } = await purser(['budgets', '--config', first.configFile], one.env);
     expect(err).toContain(`Away when the budget store was rebuilt: the gateway of ${log}.`);

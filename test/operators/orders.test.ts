@@ -34,6 +34,14 @@ test('budgets and holds show what is limited, held and left, and the evidence of
   ]);
 });
 
+test('of each budget as many scopes are shown as asked for, and no number is guessed', async () => {
+  await purchase(port, 'h1');
+  expect((await get('budgets?scopes=1')).budgets).toMatchObject([{ scopes: [{ payments: 1 }] }]);
+  for (const query of ['scopes=0', 'scopes=100001', 'scopes=1e2', 'scopes=', 'most=5']) {
+    expect([query, (await get(`budgets?${query}`)).code]).toEqual([query, 'query_invalid']);
+  }
+});
+
 test('a stop is in force and sealed with who gave it and why; start lifts exactly the one named', async () => {
   const answer = await order('POST', 'stops', { kind: 'service', id: 'weather', because: 'price jumped' });
   expect(answer.status).toBe(200);

@@ -4,7 +4,7 @@ import type { Planted } from '../plant.ts';
 export const planted: Planted = {
   says: 'A rebuild takes every agent for one that still waits: what it left can be bought again elsewhere.',
   store: 'redis',
-  seed: 47,
+  seed: 351,
   changes: [
     {
       file: 'src/budget/bring-holds.lua',
