@@ -8,7 +8,9 @@ import type { RedisBudgetOptions, SharedBudget } from '../../src/budget/redis-bu
 import type { BroughtHold, RedisMembers as Members } from '../../src/budget/redis-members.ts';
 import type { Notes } from '../../src/domain/account.ts';
 import type { Service } from '../../src/exchange/parts.ts';
+import type { Evidences } from '../../src/gateway/evidence.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import type { EvidenceSource } from '../../src/rail/evidence.ts';
 import type { Wallet } from '../../src/rail/rail.ts';
 import type { Call } from '../../src/state/message.ts';
 import { reach } from './reach.ts';
@@ -18,6 +20,7 @@ const STEPS: ReadonlyMap<string, string> = new Map([
   ['hold', 'held'],
   ['expose', 'exposed'],
   ['settle', 'settled'],
+  ['void', 'voided'],
   ['close', 'closed'],
   ['closeAll', 'closed'],
 ]);
@@ -195,6 +198,25 @@ function followed(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandl
       handler.onResponseStart?.(...given);
     },
   });
+}
+
+/** Around `openEvidence`. */
+export const openEvidence =
+  (real: (...given: unknown[]) => Evidences) =>
+  (...given: unknown[]): Evidences => {
+    const evidences = real(...given);
+    return withMethods(evidences, {
+      of: (network, service) => {
+        const source = evidences.of(network, service);
+        return source && withMethods(source, { evidence: (...asked) => seen(source.evidence(...asked)) });
+      },
+    });
+  };
+
+async function seen(evidence: ReturnType<EvidenceSource['evidence']>): ReturnType<EvidenceSource['evidence']> {
+  const found = await evidence;
+  if (found.verdict !== 'unknown') reach('evidence seen');
+  return found;
 }
 
 /** What the batch that is being written seals; the state thread has one batch at a time. */

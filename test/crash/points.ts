@@ -90,3 +90,27 @@ export const BRINGING: readonly BringingPoint[] = [
   bringing('attest for another sent', true),
   bringing('attested for another', true),
 ];
+
+/** One moment of giving an uncertain purchase its end, as `around.ts` calls it. */
+export interface ResolvingPoint extends Pick<FailPoint, 'moment' | 'nth' | 'signal' | 'torn'> {
+  readonly moment: string;
+}
+
+const resolving = (moment: string, torn = false): ResolvingPoint => ({ moment, torn, nth: 1, signal: 'SIGKILL' });
+
+/** Every durable step by which the books of a rail, or a person, end one. */
+export const RESOLVING: readonly ResolvingPoint[] = [
+  resolving('evidence seen'),
+  resolving('outcome before seal'),
+  resolving('outcome before commit'),
+  resolving('outcome durable', true),
+  resolving('outcome durable'),
+  resolving('outcome sealed'),
+  resolving('settle sent'),
+  resolving('settled'),
+  resolving('void sent'),
+  resolving('voided'),
+  resolving('close sent'),
+  resolving('closed'),
+  resolving('outcome before mark'),
+];

@@ -13,6 +13,7 @@ const WRAPPED: ReadonlyMap<string, string> = new Map([
   ['budget/embedded-budget.ts', 'embeddedBudget'],
   ['budget/redis-budget.ts', 'openRedisBudget'],
   ['budget/redis-members.ts', 'RedisMembers'],
+  ['gateway/evidence.ts', 'openEvidence'],
   ['gateway/wallets.ts', 'openConfiguredWallets'],
   ['gateway/services.ts', 'openServices'],
   ['state/batch.ts', 'BatchRunner'],

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type GatewayProcess, spawnGateway } from '../support/gateway.ts';
 import type { TestStore } from '../support/stores.ts';
 import { dyingEnv } from './plan.ts';
-import type { BringingPoint, FailPoint } from './points.ts';
+import type { BringingPoint, FailPoint, ResolvingPoint } from './points.ts';
 import type { Till } from './till.ts';
 import { tearLastWrite } from './torn.ts';
 
@@ -33,7 +33,7 @@ export interface Scene {
   /** How many purchases the budget has room for. */
   readonly room: number;
   /** Starts the gateway of that place on its state; it dies at the point where one is named. */
-  start(place: number, point?: FailPoint | BringingPoint): Promise<GatewayProcess>;
+  start(place: number, point?: FailPoint | BringingPoint | ResolvingPoint): Promise<GatewayProcess>;
   close(): Promise<void>;
 }
 

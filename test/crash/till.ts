@@ -27,8 +27,9 @@ export interface Till {
 /** What one purchase costs, in micro-units. */
 export const PRICE = 20_000n;
 
-/** The shelf whose goods are paid for and never come. */
+/** The shelf whose goods are paid for and never come, and the one where the payment is not even taken. */
 export const UNANSWERED = '/unanswered';
+export const UNTAKEN = '/untaken';
 
 const LIMITS = '{ paymentSettle: 5s, holdLease: 2s, diskReserve: 0B, unsettled: 100000 }';
 
@@ -41,7 +42,8 @@ export async function sandboxTill(): Promise<Till> {
     unpaid: () => demand(sandboxChallenge({ request: { amount: '2' } })),
     paid: (_, { target }) => {
       till.onPaid?.(target);
-      return target.startsWith(UNANSWERED) ? resetAfter() : goods;
+      if (target.startsWith(UNTAKEN)) merchant.books.taken.pop();
+      return target.startsWith(UNANSWERED) || target.startsWith(UNTAKEN) ? resetAfter() : goods;
     },
     told: (nonce, { taken }) =>
       till.tells ? JSON.stringify({ redeemed: taken.some((one) => one.nonce === nonce) }) : undefined,
