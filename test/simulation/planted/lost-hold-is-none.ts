@@ -2,9 +2,9 @@
 import type { Planted } from '../plant.ts';
 
 export const planted: Planted = {
-  says: 'A hold that was deleted is taken for one that was never made, or is forgotten by now.',
+  says: 'A hold that is open, and was deleted, is missed by nobody.',
   store: 'redis',
-  seed: 9743695,
+  seed: 9760639,
   changes: [
     {
       file: 'src/budget/common.lua',
@@ -12,9 +12,11 @@ export const planted: Planted = {
       put: '',
     },
     {
-      file: 'src/budget/repeats.lua',
-      find: "if due and tonumber(due) > now then lost('h:' .. id) end",
-      put: '',
+      file: 'src/budget/open-holds.lua',
+      find: `hold_of(ASKED[i]) or lost('h:' .. ASKED[i])
+  if hold.open then`,
+      put: `hold_of(ASKED[i])
+  if hold and hold.open then`,
     },
   ],
 };
