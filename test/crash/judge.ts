@@ -161,13 +161,19 @@ export function running({ gateways }: Scene): [GatewayProcess, ...GatewayProcess
 
 function receiptsByTarget(scene: Scene): Told {
   const told = new Map<string, Receipt[]>();
-  for (const folder of scene.folders) {
-    const reader = new LedgerReader(openReadOnly(join(folder, 'var')));
-    for (const { receipt } of reader.iterate({})) {
-      const path = receipt.request?.path;
-      if (path !== undefined) told.set(path, [...(told.get(path) ?? []), receipt]);
-    }
-    reader.close();
+  for (const receipt of everyReceipt(scene)) {
+    const path = receipt.request?.path;
+    if (path !== undefined) told.set(path, [...(told.get(path) ?? []), receipt]);
   }
   return told;
+}
+
+/** Of all gateways, log after log. */
+export function everyReceipt({ folders }: Scene): Receipt[] {
+  return folders.flatMap((folder) => {
+    const reader = new LedgerReader(openReadOnly(join(folder, 'var')));
+    const receipts = [...reader.iterate({})].map(({ receipt }) => receipt);
+    reader.close();
+    return receipts;
+  });
 }

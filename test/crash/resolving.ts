@@ -3,9 +3,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
+import type { Receipt } from '../../src/domain/receipt.ts';
 import { PATIENT } from '../support/fleet.ts';
 import type { TestStore } from '../support/stores.ts';
-import { expectResolved, running, storiesNow } from './judge.ts';
+import { everyReceipt, expectResolved, running, storiesNow } from './judge.ts';
 import type { ResolvingPoint } from './points.ts';
 import { ARMED, ask, buyAt, killed, openScene, type Scene } from './scene.ts';
 import { PRICE, sandboxTill, UNANSWERED, UNTAKEN } from './till.ts';
@@ -94,18 +95,20 @@ async function order(scene: Scene, { moment }: ResolvingPoint): Promise<void> {
 
 /** What the merchant has is settled, what it never took is voided, once each; and no repeat pays again. */
 async function expectOneEnd(scene: Scene): Promise<void> {
-  const told = storiesNow(scene);
-  for (const [target, receipts] of told) {
-    const ends = receipts.flatMap(({ kind, change }) => {
-      if (kind === 'resolved') return [change?.what === 'resolved as settled' ? 'settled' : 'voided'];
-      return kind === 'settled' || kind === 'voided' ? [kind] : [];
-    });
-    const right = target.startsWith(UNTAKEN) ? 'voided' : 'settled';
-    expect([target, new Set(ends)]).toEqual([target, new Set([right])]);
+  const receipts = everyReceipt(scene);
+  for (const { hold, request } of receipts.filter(({ kind }) => kind === 'intended')) {
+    const ends = receipts.filter((one) => one.hold?.id === hold?.id).flatMap(endIn);
+    const right = request?.path.startsWith(UNTAKEN) ? 'voided' : 'settled';
+    expect([request?.path, new Set(ends)]).toEqual([request?.path, new Set([right])]);
   }
   const sent = scene.purchases.map(({ target }) => scene.till.paidFor(target));
   for (const purchase of scene.purchases.filter(({ key }) => key !== null)) {
     expect(await ask(scene, running(scene)[0], purchase)).toMatchObject({ status: 424 });
   }
   expect(scene.purchases.map(({ target }) => scene.till.paidFor(target))).toEqual(sent);
+}
+
+function endIn({ kind, change }: Receipt): string[] {
+  if (kind === 'resolved') return [change?.what === 'resolved as settled' ? 'settled' : 'voided'];
+  return kind === 'settled' || kind === 'voided' ? [kind] : [];
 }
