@@ -6,7 +6,7 @@ const kinds = Object.entries(DIFFERENCES).map(([kind, what]) => `  ${kind.padEnd
 /** Ready to print. */
 export const AUDIT_HELP = `
 Compared with the receipts are the budget store (every counter that counts now, every open hold), the chains (--chain:
-every finalised transfer since the log began, by the wallets of receipts and of wallets), and the books of payees
+every finalised transfer since the log began, by wallets that receipts or config.yaml name), and the books of payees
 (--books). Books are CSV in UTF-8 whose first line names these columns, in any order, and maybe others:
   payment   its name on its rail: "proof.identity" of the receipt, or what stands after its last colon (the nonce)
   amount    in atoms of the asset, a whole number
