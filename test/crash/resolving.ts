@@ -99,7 +99,9 @@ async function expectOneEnd(scene: Scene): Promise<void> {
   for (const { hold, request } of receipts.filter(({ kind }) => kind === 'intended')) {
     const ends = receipts.filter((one) => one.hold?.id === hold?.id).flatMap(endIn);
     const right = request?.path.startsWith(UNTAKEN) ? 'voided' : 'settled';
-    expect([request?.path, new Set(ends)]).toEqual([request?.path, new Set([right])]);
+    // Two gateways may come to the same end of one hold at once; one gateway seals it once.
+    const said = scene.folders.length > 1 ? [...new Set(ends)] : ends;
+    expect([request?.path, said]).toEqual([request?.path, [right]]);
   }
   const sent = scene.purchases.map(({ target }) => scene.till.paidFor(target));
   for (const purchase of scene.purchases.filter(({ key }) => key !== null)) {
