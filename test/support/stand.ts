@@ -27,6 +27,8 @@ export interface HoldView {
   readonly exchange: string;
   readonly state: 'held' | 'exposed' | 'uncertain';
   readonly amount: string;
+  readonly heldAt: string;
+  readonly evidence: { readonly seen: string; readonly at: string; readonly next: string } | null;
   readonly ending: { readonly code: string | null; readonly upstreamStatus: number | null } | null;
 }
 

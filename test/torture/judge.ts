@@ -14,20 +14,37 @@ export interface Verdict {
   readonly faults: readonly string[];
 }
 
-/** Waits until no hold is open at any gateway, at most so long; the holds that are. */
+/** The longest that a gateway waits before it looks again. */
+const MOST_WAIT_MS = 600_000;
+
+/** Waits until no hold is open any more; answers those that are so long after they were due to be looked at again. */
 export async function waitForPeace({ places }: Town, withinMs: number): Promise<readonly HoldView[]> {
-  const deadline = Date.now() + withinMs;
+  const deadlines = new Map<string, number>();
+  const atLast = Date.now() + MOST_WAIT_MS + withinMs;
   for (;;) {
     const open = await openHolds(places).catch(() => undefined);
-    if (open?.length === 0 || Date.now() > deadline) return open ?? [];
+    const now = Date.now();
+    for (const { id, evidence } of open ?? []) {
+      // What was seen before there was peace says when the first look in peace is.
+      const next = evidence ? Date.parse(evidence.next) : now;
+      if (!deadlines.has(id)) deadlines.set(id, Math.max(now, next) + withinMs);
+    }
+    if (now > atLast) return open ?? [];
+    if (open?.every(({ id }) => now > (deadlines.get(id) ?? 0))) return open;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
 
+/** Of all gateways: each has its own in sight, whoever lists them. */
 async function openHolds(places: readonly Place[]): Promise<readonly HoldView[]> {
-  const gateway = places.find((place) => place.gateway)?.gateway;
-  if (!gateway) throw new Error('no gateway runs');
-  return (await gateway.api<{ holds: HoldView[] }>('holds')).holds;
+  const gateways = places.flatMap(({ gateway }) => gateway ?? []);
+  if (gateways.length === 0) throw new Error('no gateway runs');
+  const listed = await Promise.all(gateways.map((gateway) => gateway.api<{ holds: HoldView[] }>('holds')));
+  const holds = new Map<string, HoldView>();
+  for (const hold of listed.flatMap((answer) => answer.holds)) {
+    if (hold.evidence || !holds.has(hold.id)) holds.set(hold.id, hold);
+  }
+  return [...holds.values()];
 }
 
 /** All sides, compared. */

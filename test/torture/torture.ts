@@ -1,5 +1,6 @@
 // Torments four gateways on one Redis for a while, makes peace, and compares the books.
 import { join } from 'node:path';
+import type { HoldView } from '../support/stand.ts';
 import { dice } from './dice.ts';
 import { torment } from './faults.ts';
 import { judge, type Verdict, waitForPeace } from './judge.ts';
@@ -41,13 +42,16 @@ export async function torture(ms: number, seed: number): Promise<Torture> {
         ['gateways that ended by themselves', `${town.ended()}`],
         ...figures,
       ],
-      faults: [...wrong, ...stuck.map(({ id, state }) => `stuck: ${id} is ${state}`)],
+      faults: [...wrong, ...stuck.map(stuckText)],
     };
   } finally {
     await town.close();
     await market.close();
   }
 }
+
+const stuckText = ({ id, state, heldAt, evidence }: HoldView): string =>
+  `stuck: ${id} is ${state}, held at ${heldAt}, ${evidence ? `${evidence.seen} at ${evidence.at}` : 'never looked at'}`;
 
 /** As a table for people. */
 export function show({ done, seen, figures, faults }: Torture): string {
