@@ -206,8 +206,10 @@ describe.runIf(redisAvailable)('after a rebuild', () => {
     await bought(first);
     expect(await moneyOf(first)).toEqual({ settled: 5n * PRICE, held: 0n });
     const word = `the gateway of ${log}: ${formatMicros(4n * PRICE)} in purse`;
-    expect(first.output()).toContain(`what it last said counts as spent once missingAfter is over (${word})`);
-    expect(first.output()).toContain(`counts as spent, until it is back with its state folder: ${word}`);
+    await vi.waitFor(() => {
+      expect(first.output()).toContain(`what it last said counts as spent once missingAfter is over (${word})`);
+      expect(first.output()).toContain(`counts as spent, until it is back with its state folder: ${word}`);
+    }, WAIT);
     for (const what of ['budgets', 'holds']) expect(await first.api(what)).toMatchObject({ spokenFor: [log] });
     const { err } = await purser(['budgets', '--config', first.configFile], one.env);
     expect(err).toContain(`Away when the budget store was rebuilt: the gateway of ${log}.`);
