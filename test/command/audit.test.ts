@@ -194,6 +194,18 @@ test('of a budget with more scopes than are shown otherwise each one is compared
   expect(notes).toEqual([]);
 });
 
+test('a budget with more scopes than can be listed is named: not all of it was compared', async () => {
+  await market(1, 0);
+  await stand.gateway.close();
+  const scopes = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)';
+  const row = `SELECT budget, scope || i, start, settled, held, payments, forget FROM budget_counters, n`;
+  tamper(stand.gateway.folder, `${scopes} INSERT INTO budget_counters ${row} WHERE budget = 'purse'`);
+  const { notes } = await audited(config());
+  expect(notes).toEqual([
+    'budget purse counts for more scopes than can be listed: only its fullest ones were compared',
+  ]);
+}, 60_000);
+
 function restore(state: string, before: Buffer): void {
   for (const suffix of ['-wal', '-shm']) rmSync(`${state}${suffix}`, { force: true });
   rmSync(state);

@@ -10,7 +10,7 @@ import { totalsOf } from '../../src/budget/statements.ts';
 import { LedgerReader } from '../../src/ledger/reader.ts';
 import { openReadOnly } from '../../src/state/database.ts';
 import { PATIENT } from '../support/fleet.ts';
-import type { TestStore } from '../support/stores.ts';
+import { impatient, type TestStore } from '../support/stores.ts';
 import { everyIntentEnded, expectAgreed, expectRepeats, expectResolved, running } from './judge.ts';
 import type { BringingPoint } from './points.ts';
 import { AGENTS, ARMED, buyAt, killed, openScene, type Scene } from './scene.ts';
@@ -21,15 +21,13 @@ export type Comes = 'back' | 'late';
 
 /** How many purchases the budget has room for; half of them are bought before anything is forgotten. */
 const ROOM = 40;
-/** Longer than a lease, as it must be. */
-const MISSING_AFTER = '3s';
 /** Between two purchases of an agent. */
 const PAUSE_MS = 20;
 
 /** One death at that point of a rebuild, in a town of so many gateways. */
 export async function dieBringing(store: TestStore, point: BringingPoint, places: number, comes: Comes) {
   const till = await sandboxTill();
-  const scene = await openScene(patient(store), till, places, ROOM);
+  const scene = await openScene(impatient(store), till, places, ROOM);
   try {
     await Promise.all(Array.from({ length: places }, (_, n) => scene.start(n, n === 0 ? point : undefined)));
     const before = await spendHalf(scene);
@@ -52,11 +50,6 @@ export async function dieBringing(store: TestStore, point: BringingPoint, places
     await till.close();
   }
 }
-
-const patient = (store: TestStore): TestStore => ({
-  ...store,
-  sections: { budgets: `${store.sections.budgets}`.replace(' } }', ` }, missingAfter: ${MISSING_AFTER} }`) },
-});
 
 const STOP = { kind: 'agent', id: 'buyer-2', because: 'a test' };
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import type { Receipt } from '../../src/domain/receipt.ts';
 import { PATIENT } from '../support/fleet.ts';
-import type { TestStore } from '../support/stores.ts';
+import { impatient, type TestStore } from '../support/stores.ts';
 import { everyReceipt, expectResolved, running, storiesNow } from './judge.ts';
 import type { ResolvingPoint } from './points.ts';
 import { ARMED, ask, buyAt, killed, openScene, type Scene } from './scene.ts';
@@ -40,11 +40,6 @@ export async function dieResolving(store: TestStore, point: ResolvingPoint, by: 
     await till.close();
   }
 }
-
-const impatient = (store: TestStore): TestStore => ({
-  ...store,
-  sections: { budgets: `${store.sections.budgets}`.replace(' } }', ' }, missingAfter: 3s }') },
-});
 
 /** Some that the merchant took and some that it did not; nobody tells yet. */
 async function buyUncertain(scene: Scene): Promise<void> {

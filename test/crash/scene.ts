@@ -47,6 +47,7 @@ export async function openScene(store: TestStore, till: Till, places: number, ro
   const folders = Array.from({ length: places }, () => mkdtempSync(join(tmpdir(), 'purser-crash-')));
   const { sections, env, ...setup } = till.setup(room);
   const gateways: (GatewayProcess | undefined)[] = [];
+  const starting: Promise<unknown>[] = [];
   return {
     till,
     folders,
@@ -60,16 +61,20 @@ export async function openScene(store: TestStore, till: Till, places: number, ro
       const dying = point?.moment
         ? dyingEnv({ moment: point.moment, nth: point.nth, armed, signal: point.signal })
         : {};
-      const gateway = await spawnGateway({
+      const started = spawnGateway({
         ...setup,
         folder,
         sections: { ...sections, ...store.sections },
         env: { ...env, ...store.env, ...dying },
       });
+      starting.push(started);
+      const gateway = await started;
       gateways[place] = gateway;
       return gateway;
     },
     async close() {
+      // One that did not start must not leave behind those that were started with it.
+      await Promise.allSettled(starting);
       for (const gateway of gateways) gateway?.child.kill('SIGCONT');
       await Promise.all(gateways.map((gateway) => gateway?.close()));
       for (const folder of folders) rmSync(folder, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { WAIT } from '../support/agreement.ts';
-import { STORES, type TestStore } from '../support/stores.ts';
+import { impatient, STORES } from '../support/stores.ts';
 import { expectAgreed, expectResolved } from './judge.ts';
 import { type FailPoint, POINTS } from './points.ts';
 import { ask, openScene, type Purchase, type Scene } from './scene.ts';
@@ -112,10 +112,4 @@ for (const { name, available, open } of STORES.filter((store) => store.name.incl
       },
     );
   });
-}
-
-/** The same, and whoever does not come to a rebuild is waited for no longer than a moment. */
-function impatient(store: TestStore): TestStore {
-  const budgets = store.sections.budgets?.replace(' } }', ' }, missingAfter: 3s }') ?? '';
-  return { ...store, sections: { ...store.sections, budgets } };
 }

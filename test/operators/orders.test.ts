@@ -36,7 +36,10 @@ test('budgets and holds show what is limited, held and left, and the evidence of
 
 test('of each budget as many scopes are shown as asked for, and no number is guessed', async () => {
   await purchase(port, 'h1');
-  expect((await get('budgets?scopes=1')).budgets).toMatchObject([{ scopes: [{ payments: 1 }] }]);
+  await purchase(port, 'h2', undefined, 'research-2');
+  await purchase(port, 'h3', undefined, 'research-2');
+  expect((await get('budgets')).budgets).toMatchObject([{ scopes: [{ payments: 2 }, { payments: 1 }] }]);
+  expect((await get('budgets?scopes=1')).budgets).toMatchObject([{ scopes: [{ scope: '["research-2"]' }] }]);
   for (const query of ['scopes=0', 'scopes=100001', 'scopes=1e2', 'scopes=', 'most=5']) {
     expect([query, (await get(`budgets?${query}`)).code]).toEqual([query, 'query_invalid']);
   }

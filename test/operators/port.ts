@@ -196,15 +196,20 @@ export async function ask(
 }
 
 /** Sets money aside, exposes it and seals `intended`, as a purchase does; `uncertain` once its request has ended. */
-export async function purchase(port: TestPort, id: string, redeemableUntil = Date.now() + 60_000): Promise<string> {
+export async function purchase(
+  port: TestPort,
+  id: string,
+  redeemableUntil = Date.now() + 60_000,
+  agent = 'research-1',
+): Promise<string> {
   const hold = `${port.ledger.log}.${id}`;
   const exchange = `exchange-${id}`;
   const request: HoldRequest = {
     id: hold,
     exchange,
     micros: 1_250_000n,
-    lines: [{ ...BUDGET, scope: '["research-1"]' }],
-    agent: 'research-1',
+    lines: [{ ...BUDGET, scope: JSON.stringify([agent]) }],
+    agent,
     service: 'weather',
     wallet: 'play',
     claim: { subject: '["i","research-1"]', key: null, fingerprint: id.padEnd(64, '0'), saysRetry: false },

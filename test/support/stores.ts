@@ -45,6 +45,12 @@ export async function openAtOnce(url: string): Promise<void> {
   admin.disconnect();
 }
 
+/** The same, and whoever does not come to a rebuild is waited for no longer than 3 s, a little more than a lease. */
+export function impatient(store: TestStore): TestStore {
+  const budgets = `${store.sections.budgets}`.replace(' } }', ' }, missingAfter: 3s }');
+  return { ...store, sections: { ...store.sections, budgets } };
+}
+
 /** The section and the environment of a gateway whose budgets are in that Redis. */
 export function onRedis(url: string): Pick<TestStore, 'sections' | 'env'> {
   return {
